@@ -1,0 +1,76 @@
+"""The published card transactions: where they lie, a part of their customers, and a replay of them."""
+
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+ROOT = Path(__file__).resolve().parent.parent
+PIPELINE = ROOT / "examples" / "handbook" / "pipeline.yaml"
+LABEL_DELAY = "7d"
+
+# Knuth's multiplicative hash: neighbouring customer numbers fall far apart, the same on every machine.
+_KNUTH = 2_654_435_761
+_HASHES = 1 << 32
+
+
+@dataclass(frozen=True)
+class Files:
+    """The two Parquet files of one data set."""
+
+    transactions: Path
+    labels: Path
+
+
+def published() -> Files:
+    """Return the published files, in the shared data folder beside the project or where MITRA_SHARED points."""
+    shared = Path(os.environ.get("MITRA_SHARED", ROOT.parent / "shared"))
+    folder = shared / "data" / "handbook"
+    if not folder.is_dir():
+        msg = f"there is no {folder}; put the shared data beside the project, or say where it is with MITRA_SHARED"
+        raise SystemExit(msg)
+    return Files(folder / "transactions.parquet", folder / "labels.parquet")
+
+
+def part_of_customers(files: Files, fraction: float, folder: Path) -> Files:
+    """Write the transactions of `fraction` of the customers, the same ones every time, into `folder`.
+
+    A data set of its own: a terminal's past is then what these customers did there.
+    """
+    if not 0.0 < fraction <= 1.0:
+        msg = f"fraction={fraction} of the customers is out of range; give more than 0 and at most 1"
+        raise SystemExit(msg)
+    if fraction == 1.0:
+        return files
+    table, labels = pq.read_table(files.transactions), pq.read_table(files.labels)
+    customers = table["CUSTOMER_ID"].to_numpy().astype(np.uint64)
+    chosen = customers * np.uint64(_KNUTH) % np.uint64(_HASHES) < fraction * _HASHES
+    kept = table.filter(pa.array(chosen))
+    ids = kept["TRANSACTION_ID"].to_numpy()
+    part = Files(folder / "transactions.parquet", folder / "labels.parquet")
+    pq.write_table(kept, part.transactions)
+    pq.write_table(labels.filter(pa.array(np.isin(labels["TRANSACTION_ID"].to_numpy(), ids))), part.labels)
+    return part
+
+
+def replay(files: Files, output: Path, *extra: str) -> float:
+    """Run `mitra replay` over `files` into the folder `output`; return the seconds of the whole command."""
+    command = [sys.executable, "-m", "mitra.cli", "replay", str(PIPELINE), "--transactions", str(files.transactions)]
+    command += ["--labels", str(files.labels), "--label-delay", LABEL_DELAY, "--output", str(output), *extra]
+    started = time.monotonic()
+    run(command)
+    return time.monotonic() - started
+
+
+def run(command: list[str]) -> None:
+    """Run a command in the project's folder; end with its exit status if it fails."""
+    status = subprocess.run(command, cwd=ROOT, check=False).returncode
+    if status:
+        print(f"failed with exit status {status}: {' '.join(command)}", file=sys.stderr)
+        raise SystemExit(status)

@@ -1,0 +1,174 @@
+"""The measured system on this machine: a real Kafka, the job, and histories that the job itself has filled.
+
+With a folder to keep, histories are filled once: the next run with the same folder starts the job from that state.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+import uuid
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+
+from bench.load import Spec
+from bench.scorer import scorer
+from bench.usage import Watch
+from bench.workload import write_pipeline
+from mitra.local.job import LocalJob
+from mitra.local.kafka import LocalKafka
+from mitra.pipeline import Pipeline, load_pipeline
+from mitra.topic_plan import needed_topics
+from mitra.topics import topics_client
+
+ROOT = Path(__file__).resolve().parent.parent
+DAY_MS = 86_400_000
+PRELOAD_DAYS = 30
+_KAFKA = {"log.retention.ms": "86400000", "log.retention.bytes": "-1"}
+
+
+class Rig:
+    """Kafka and the job, running for a `with` block. `job` are settings of the pipeline's job, `settings` Flink's."""
+
+    def __init__(
+        self, *, preload: int, job: dict[str, Any], settings: dict[str, str], keep: Path | None = None
+    ) -> None:
+        """Prepare; nothing runs yet. `preload` is the number of payments that histories are filled with."""
+        self.preload = preload
+        self.job_settings = job
+        self.settings = settings
+        self.preloaded: dict[str, Any] = {}
+        self._keep = keep
+        self._stack = ExitStack()
+        self._runs = 0
+
+    def __enter__(self) -> Self:
+        try:
+            self._start()
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def _start(self) -> None:
+        folder = Path(self._stack.enter_context(TemporaryDirectory(prefix="mitra-bench-")))
+        model = scorer()
+        kept = self._keep and self._keep.absolute()
+        filled = kept is not None and (kept / "preloaded.json").exists()
+        if kept is not None and filled:
+            self.preloaded = json.loads((kept / "preloaded.json").read_text())
+            shutil.copytree(kept / "kafka", folder / "kafka")
+        data = folder / "kafka"
+        self.kafka = LocalKafka(data, settings=_KAFKA)
+        self._stack.callback(self._stop_kafka)
+        self.kafka.start()
+        self.path = write_pipeline(folder / "pipeline.yaml", self.job_settings, model)
+        self.pipeline: Pipeline = load_pipeline(self.path, self.kafka.bootstrap)
+        with topics_client(self.pipeline) as client:
+            client.create(needed_topics(self.pipeline))
+        if not filled:
+            self._start_job(kept / "job" if kept else folder / "job")
+            self._fill()
+            if kept is not None:
+                self._keep_filled(kept, data)
+                self._start_job(folder / "job", self.job.last_checkpoint())
+        else:
+            assert kept is not None
+            self._start_job(folder / "job", self.preloaded["checkpoint"])
+
+    def _stop_kafka(self) -> None:
+        self.kafka.stop()
+
+    def _start_job(self, folder: Path, restore: str | None = None) -> None:
+        self.job = LocalJob(self.path, self.pipeline, folder, restore=restore, settings=self.settings)
+        self._stack.callback(self.job.stop)
+        self.job.start()
+
+    def _fill(self) -> None:
+        if not self.preload:
+            return
+        print(f"filling histories with {self.preload:,} payments over {PRELOAD_DAYS} days …", flush=True)
+        span_ms = PRELOAD_DAYS * DAY_MS
+        found = self.load(
+            self.preload, None, start_ms=time.time() * 1000 - span_ms, step_ms=span_ms / self.preload, quiet_s=60.0
+        )
+        self.preloaded = {"payments": self.preload, "days": PRELOAD_DAYS, "rate": found["rate"]}
+        self.wait_for_checkpoint()
+
+    def _keep_filled(self, kept: Path, data: Path) -> None:
+        checkpoint = self.job.last_checkpoint()
+        assert checkpoint is not None
+        self.job.stop()
+        self.kafka.stop()
+        shutil.copytree(data, kept / "kafka")
+        (kept / "preloaded.json").write_text(json.dumps({**self.preloaded, "checkpoint": checkpoint}))
+        self.kafka.start()
+        self.pipeline = load_pipeline(self.path, self.kafka.bootstrap)
+
+    def wait_for_checkpoint(self) -> None:
+        """Return when a checkpoint is complete that was begun after now."""
+        before = self.job.last_checkpoint()
+        for wanted in range(2):  # the first may have been begun before
+            deadline = time.monotonic() + 60
+            while (newest := self.job.last_checkpoint()) == before and time.monotonic() < deadline:
+                self.job.check()
+                time.sleep(0.2)
+            before = newest
+            del wanted
+
+    def load(self, count: int, rate: float | None, **options: Any) -> dict[str, Any]:
+        """Run the load in a process of its own; return what it saw, and what everybody took meanwhile."""
+        self._runs += 1
+        spec = Spec(
+            bootstrap=self.kafka.bootstrap,
+            payments_topic=self.pipeline.decided.topic,
+            decisions_topic=self.pipeline.topics.decisions,
+            run=uuid.uuid4().hex[:8],
+            count=count,
+            rate=rate,
+            seed=100 + self._runs,
+            **options,
+        )
+        command = [sys.executable, "-m", "bench.load", msgspec.json.encode(spec).decode()]
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        try:
+            with Watch({"job": self.job.process.pid, "broker": self.kafka.pid, "load": process.pid}) as watch:
+                output, _ = process.communicate()
+        finally:
+            if process.poll() is None:
+                process.kill()
+        self.job.check()
+        if process.returncode:
+            raise SystemExit(f"the load failed with status {process.returncode}")
+        usage = watch.result()
+        found: dict[str, Any] = json.loads(output)
+        found["cpu_us_per_payment"] = {name: round(u["cpu_s"] / count * 1e6, 1) for name, u in usage.items()}
+        found["usage"] = usage
+        found["state_bytes"] = self.state_bytes()
+        return found
+
+    def state_bytes(self) -> int:
+        """Return the bytes of the newest checkpoint: its own files, and those it shares with older ones."""
+        found = self.job.last_checkpoint()
+        if found is None:
+            return 0
+        newest = Path(found.removeprefix("file:").replace("//", "/", 1))
+        folders = (newest, newest.parent / "shared")
+        sizes = []
+        for path in (p for folder in folders for p in folder.rglob("*")):
+            try:
+                sizes.append(path.stat().st_size if path.is_file() else 0)
+            except FileNotFoundError:  # a later checkpoint has taken its place
+                continue
+        return sum(sizes)

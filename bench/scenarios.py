@@ -1,0 +1,133 @@
+"""What `python -m bench` measures, one function a scenario, each with the bar that it is held against."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from bench.rig import Rig
+
+Figures = dict[str, Any]
+LADDER = (2000, 3000, 4000, 5000, 6000, 7000, 8000)
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """How long scenarios run, in seconds and payments."""
+
+    fixed_s: float = 300
+    sustained_s: float = 120
+    ladder_s: float = 30
+    warm_s: float = 10
+    drained: int = 300_000
+    hot_s: float = 60
+    hot_drained: int = 150_000
+
+
+QUICK = Lengths(fixed_s=30, sustained_s=30, ladder_s=12, warm_s=5, drained=60_000, hot_s=20, hot_drained=40_000)
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One promise: the figure at `path` is at most or at least `limit`."""
+
+    text: str
+    path: tuple[str, ...]
+    limit: float
+    at_most: bool = True
+
+    def found(self, figures: Figures) -> float | None:
+        """Return the figure, None where there is none."""
+        value: Any = figures
+        for name in self.path:
+            value = value.get(name) if isinstance(value, dict) else None
+        return value
+
+    def met(self, figures: Figures) -> bool:
+        """Tell whether the figures keep the promise."""
+        value = self.found(figures)
+        return value is not None and (value <= self.limit if self.at_most else value >= self.limit)
+
+
+def _fixed(rate: int) -> Callable[[Rig, Lengths], Figures]:
+    def run(rig: Rig, lengths: Lengths) -> Figures:
+        seconds = lengths.fixed_s + lengths.warm_s
+        return {"rate": rate, "seconds": lengths.fixed_s, **rig.load(int(rate * seconds), rate, warm_s=lengths.warm_s)}
+
+    return run
+
+
+def keeps_up(found: Figures) -> bool:
+    """Tell whether a load was answered without a backlog that grows: at most half a second of it, and no trend."""
+    rate, backlog = found["rate"], found["backlog"]
+    return bool(
+        found["decided"] == found["sent"] and backlog["end"] <= rate * 0.5 and backlog["growth_per_s"] <= rate * 0.01
+    )
+
+
+def sustained(rig: Rig, lengths: Lengths) -> Figures:
+    """Find the highest rate on the ladder that is kept up with, first in short runs, then in one of two minutes."""
+    tried: list[Figures] = []
+
+    def attempt(rate: int, seconds: float) -> bool:
+        found = {"rate": rate, **rig.load(int(rate * seconds), rate, warm_s=lengths.warm_s)}
+        keeps = keeps_up(found)
+        tried.append({"rate": rate, "seconds": seconds, "kept_up": keeps, "figures": found})
+        print(
+            f"  {rate:,}/s for {seconds:g} s: {'kept up' if keeps else 'fell behind'}, {found['backlog']}", flush=True
+        )
+        return keeps
+
+    place = LADDER.index(4000)
+    if attempt(LADDER[place], lengths.ladder_s):
+        while place + 1 < len(LADDER) and attempt(LADDER[place + 1], lengths.ladder_s):
+            place += 1
+    else:
+        place -= 1
+    while place >= 0 and not attempt(LADDER[place], lengths.sustained_s):
+        place -= 1
+    best = tried[-1] if tried[-1]["kept_up"] else {"rate": None, "seconds": 0, "figures": {}}
+    steps = [{name: step[name] for name in ("rate", "seconds", "kept_up")} for step in tried]
+    return {**best["figures"], "rate": best["rate"], "seconds": best["seconds"], "tried": steps}
+
+
+def drain(rig: Rig, lengths: Lengths) -> Figures:
+    """Fill the topic as fast as the broker takes it and let the job catch up."""
+    return {"payments": lengths.drained, **rig.load(lengths.drained, None)}
+
+
+def hot(rig: Rig, lengths: Lengths) -> Figures:
+    """Do both with one terminal that gets 30 % of all traffic; `cost_ratio` compares its drain with an even one."""
+    even = rig.load(lengths.hot_drained, None)
+    full = rig.load(lengths.hot_drained, None, hot=True)
+    rate = 1000
+    live = rig.load(int(rate * (lengths.hot_s + lengths.warm_s)), rate, warm_s=lengths.warm_s, hot=True)
+    ratio = even["rate"] / full["rate"] if even["rate"] and full["rate"] else None
+    return {"rate": rate, "seconds": lengths.hot_s, **live, "drain": full, "even_drain": even, "cost_ratio": ratio}
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A measurement with its bars; `figures` are the columns of the table, as (heading, path)."""
+
+    title: str
+    run: Callable[[Rig, Lengths], Figures]
+    bars: tuple[Bar, ...] = field(default=())
+
+
+SCENARIOS: dict[str, Scenario] = {
+    "live-500": Scenario(
+        "500 payments a second",
+        _fixed(500),
+        (Bar("p50 ≤ 15 ms", ("latency_ms", "p50"), 15), Bar("p99 ≤ 40 ms", ("latency_ms", "p99"), 40)),
+    ),
+    "live-1000": Scenario("1,000 payments a second", _fixed(1000), (Bar("p99 ≤ 70 ms", ("latency_ms", "p99"), 70),)),
+    "sustained": Scenario(
+        "highest rate without a growing backlog",
+        sustained,
+        (Bar("≥ 4,000 a second", ("rate",), 4000, at_most=False),),
+    ),
+    "drain": Scenario("drain of a full topic", drain, (Bar("≥ 10,000 a second", ("rate",), 10_000, at_most=False),)),
+    "hot-terminal": Scenario(
+        "one terminal with 30 % of the traffic", hot, (Bar("costs at most 3 times as much", ("cost_ratio",), 3),)
+    ),
+}

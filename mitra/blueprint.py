@@ -1,0 +1,115 @@
+"""Everything a stage is compiled from: the pipeline and the model's bytes, carried into the job as one small object.
+
+A TaskManager doesn't have the files of the machine that submitted the job, so the model travels as bytes.
+"""
+
+import tempfile
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mitra.decode import payload_fields
+from mitra.errors import MitraError
+from mitra.hashing import text_hash
+from mitra.history import Layout, Plan
+from mitra.pipeline import Pipeline
+
+if TYPE_CHECKING:
+    from mitra.features import FeaturePlan
+    from models.model import Model
+    from rules import CompiledFeatures
+
+
+def model_files(pipeline: Pipeline, model: Path | None = None) -> dict[str, bytes]:
+    """Return the files of the model that `model` or the pipeline names, by name; none if neither names one.
+
+    Raises MitraError for a folder that holds no model: without its files a job would score nothing and not say so.
+    """
+    path = model or (pipeline.model.path if pipeline.model else None)
+    if path is None:
+        return {}
+    if not (path / "manifest.json").is_file():
+        found = "is a folder without a manifest.json" if path.is_dir() else "is no folder"
+        raise MitraError(f"model={path} {found}; name the folder that `mitra train` wrote")
+    return {entry.name: entry.read_bytes() for entry in sorted(path.iterdir()) if entry.is_file()}
+
+
+@dataclass(frozen=True)
+class Blueprint:
+    """A pipeline with its model's files by name; no files means no model."""
+
+    pipeline: Pipeline
+    model_files: dict[str, bytes] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, pipeline: Pipeline, model: Path | None = None) -> "Blueprint":
+        """Read the model that `model` or the pipeline names, and check that the pipeline has what it reads.
+
+        Raises MitraError for a model that can't be loaded or wants other features.
+        """
+        blueprint = cls(pipeline, model_files(pipeline, model))
+        blueprint.load_model()
+        return blueprint
+
+    def __getstate__(self) -> dict[str, object]:
+        """Leave out what is compiled: code isn't pickled, it is compiled again where it runs."""
+        return {"pipeline": self.pipeline, "model_files": self.model_files}
+
+    @cached_property
+    def source_topics(self) -> tuple[str, ...]:
+        """The topics the job reads, in the order that messages refer to them by."""
+        pipeline = self.pipeline
+        topics = [*(event.topic for event in pipeline.events), pipeline.topics.probes]
+        if pipeline.labels is not None:
+            topics += [pipeline.labels.topic, pipeline.topics.outcomes]
+        return tuple(topics)
+
+    @cached_property
+    def compiled(self) -> "CompiledFeatures":
+        """The pipeline's features, compiled."""
+        from rules import compile_features  # noqa: PLC0415 - the compiler is loaded where it is used
+
+        return compile_features(self.pipeline.features, self.pipeline.expression_schema())
+
+    @cached_property
+    def layout(self) -> Layout:
+        """The columns that histories keep of an event."""
+        return Layout.of(self.pipeline.events)
+
+    @cached_property
+    def history_plan(self) -> Plan:
+        """What histories compute."""
+        pipeline = self.pipeline
+        return Plan(self.compiled.aggregates, self.layout, pipeline.entities, pipeline.labels, pipeline.history)
+
+    @cached_property
+    def fingerprint(self) -> int:
+        """The name, in messages, of the fields of a decided event and the columns of what histories compute."""
+        plan = self.history_plan
+        columns = [
+            (entity.name, [plan.aggregates[place].key for place in places])
+            for entity, places in zip(plan.entities, plan.columns, strict=True)
+        ]
+        return text_hash(repr((payload_fields(self.pipeline.decided), columns)))
+
+    @cached_property
+    def feature_plan(self) -> "FeaturePlan":
+        """How features are filled from what histories answer."""
+        from mitra.features import FeaturePlan  # noqa: PLC0415 - see above
+
+        return FeaturePlan(self.compiled, self.history_plan)
+
+    def load_model(self) -> "Model | None":
+        """Load the model, verify its bytes and its features; None where there is none."""
+        if not self.model_files:
+            return None
+        from models.artefact import load_model  # noqa: PLC0415 - xgboost is loaded where it scores
+
+        with tempfile.TemporaryDirectory(prefix="mitra-model-") as folder:
+            for name, data in self.model_files.items():
+                (Path(folder) / name).write_bytes(data)
+            model = load_model(Path(folder))
+        model.check_features(self.compiled.types)
+        choice = self.pipeline.model
+        return model.with_thresholds(choice.review, choice.block) if choice else model

@@ -1,0 +1,13 @@
+"""What one submission is, as it goes to the program that `flink run` starts."""
+
+import msgspec
+
+
+class SubmitSpec(msgspec.Struct):
+    """The job to build: paths are absolute texts, sizes in bytes. `cache_bytes` is for each history subtask."""
+
+    pipeline: str
+    bootstrap: str | None = None
+    model: str | None = None
+    parallelism: int = 1
+    cache_bytes: int = 256 << 20

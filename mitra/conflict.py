@@ -1,0 +1,22 @@
+"""The dead letter of an event whose id was seen before with other content."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from mitra.dead_letter import DeadLetter
+from mitra.decode import Rejection
+from mitra.schema import EventType
+
+_encode = msgspec.json.Encoder().encode
+
+
+def conflict_letter(
+    event: EventType, values: Sequence[Any], topic: str, partition: int | None, offset: int | None
+) -> DeadLetter:
+    """Return the dead letter; the event was decoded long ago, so its fields are shown as JSON."""
+    id = values[event.index[event.id]]
+    message = f"{event.name} id={id!r} was seen before with other content; send a corrected {event.name} under an id of its own"
+    content = _encode(dict(zip((field.name for field in event.fields), values, strict=True)))
+    return DeadLetter.of(Rejection("conflict", event.id, message), topic, partition, offset, content)

@@ -1,0 +1,300 @@
+"""Decide: gathered parts in, one decision for every transaction out.
+
+Pure: what it remembers lies in stores that are handed in, and all of it is written after everything was computed.
+A batch goes through in whole columns: features, then the model, then one pass that writes the decisions.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from mitra.conflict import conflict_letter
+from mitra.dead_letter import DeadLetter
+from mitra.decision import (
+    OUTCOMES,
+    Decision,
+    Record,
+    content_hash,
+    decode_record,
+    encode_record,
+    fields_hash,
+    same_content,
+)
+from mitra.decode import decode_payload, payload_fields
+from mitra.features import FeaturePlan, Features
+from mitra.gather import Gathered, gather
+from mitra.history import CONFLICT, Store
+from mitra.messages import PartBatch
+from mitra.route import LATE
+from mitra.schema import Entity, EventType
+from mitra.stages import Clock
+
+Array = np.ndarray[Any, Any]
+
+MODEL = "model"
+"""What `degraded` calls a model that failed on a transaction."""
+
+
+class Scorer(Protocol):
+    """What decide asks of a model. Scores are probabilities; `x` is float32[n, k] in the order of `features`."""
+
+    @property
+    def reference(self) -> str:
+        """The model's name@version."""
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The features it reads, in order."""
+
+    def raw_scores(self, x: Array) -> Array:
+        """Return float64[n], before calibration."""
+
+    def calibrate(self, raw: Array) -> Array:
+        """Return float64[n], calibrated."""
+
+    def outcomes(self, scores: Array) -> Array:
+        """Return int[n]: places in OUTCOMES by the model's thresholds."""
+
+    def explain(self, x: Array) -> Sequence[list[Any]]:
+        """Return the top contributions of each row, in words with the values."""
+
+
+@dataclass(slots=True)
+class State:
+    """The stores of one decide bucket: parts that wait, decisions made, labels that wait for theirs."""
+
+    pending: Store
+    decisions: Store
+    waiting: Store
+
+
+@dataclass(slots=True)
+class Decided:
+    """What a batch came to. `rows[i]` is decision i's row of `features`, -1 for a duplicate."""
+
+    decisions: list[Decision] = field(default_factory=list)
+    rows: list[int] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
+    features: Features | None = None
+    letters: list[DeadLetter] = field(default_factory=list)
+    pending_puts: dict[str, bytes] = field(default_factory=dict)
+    pending_removes: list[str] = field(default_factory=list)
+    first: dict[str, Record] = field(default_factory=dict)
+    """The records of transactions decided for the first time, by id."""
+
+
+@dataclass(slots=True)
+class Scored:
+    """What the model made of n transactions; `reasons` by row, and the rows on which it `failed`."""
+
+    raw: list[float | None]
+    scores: list[float | None]
+    outcomes: list[int]
+    reasons: dict[int, list[Any]]
+    failed: list[int]
+
+
+class Decider:
+    """Decides batches under one revision: compiled once, used for every batch."""
+
+    def __init__(
+        self,
+        event: EventType,
+        entities: Sequence[Entity],
+        plan: FeaturePlan,
+        model: Scorer | None,
+        *,
+        fingerprint: int,
+        include_features: bool,
+    ) -> None:
+        """Compile deciding for `event`; `fingerprint` names the plan in the parts that answer it."""
+        self._event = event
+        self._id_place = event.index[event.id]
+        self._fields = payload_fields(event)
+        self._fields_hash = fields_hash(self._fields)
+        self._names = [entity.name for entity in entities]
+        self._plan = plan
+        self._model = model
+        self._fingerprint = fingerprint
+        self._include_features = include_features
+        self._columns = None if model is None else np.array([plan.numeric[name] for name in model.features])
+
+    def decide(self, state: State, batches: Sequence[PartBatch], clock: Clock) -> Decided:
+        """Decide what is complete. Nothing is written: `commit` does that with what this returns."""
+        started_ms = clock()
+        gathered, puts, removes = gather(state.pending, batches, self._fingerprint, self._plan.touch_width, self._names)
+        out = Decided(pending_puts=puts, pending_removes=removes)
+        if not gathered.identities:
+            return out
+        events = self._values(gathered)
+        out.features = features = self._plan.features(gathered, events)
+        count = len(events)
+        scored = self._scored(features, count)
+        approximate = self._plan.approximate(gathered)
+        unanswered = self._unanswered(gathered)
+        entities, keys = self._touched(gathered)
+        for row in scored.failed:
+            unanswered.setdefault(row, []).append(MODEL)
+        now_ms = clock()
+        known: dict[str, Record] = {}
+        # Who is decided first is right, and nobody else says so: where two contents of one id race, each may come first in
+        # some history. Those that no history disputes go first; one that is disputed is decided only if nobody else was.
+        for row in sorted(range(count), key=unanswered.__contains__) if unanswered else range(count):
+            identity = gathered.identities[row]
+            foreign = gathered.foreign_payloads.get(row)
+            fields = self._fields_hash if foreign is None else fields_hash(foreign)
+            content = content_hash(gathered.payloads[row], fields)
+            record = known.get(identity[0]) or self._remembered(state, identity[0])
+            if record is not None and not same_content(record.content_hash, content):
+                letter = conflict_letter(self._event, events[row], self._event.topic, identity[2], identity[3])
+                out.letters.append(letter)
+                continue
+            if record is None:
+                record = Record(
+                    content_hash=content,
+                    event_time=gathered.times_ms[row],
+                    decided_at=int(now_ms),
+                    outcome=scored.outcomes[row],
+                    score=scored.scores[row],
+                    raw_score=scored.raw[row],
+                    model=None if self._model is None else self._model.reference,
+                    revision=gathered.revisions[row],
+                    late=bool(gathered.flags[row] & LATE),
+                    approximate=approximate.get(row, []),
+                    reasons=scored.reasons.get(row, []),
+                    degraded=sorted(unanswered[row]) if row in unanswered else [],
+                    entities=entities[row],
+                    keys=keys[row],
+                )
+                out.first[identity[0]] = record
+                feature_row, duplicate = row, False
+            else:
+                feature_row, duplicate = -1, True
+            known[identity[0]] = record
+            timing = self._timing(gathered, row, started_ms, now_ms)
+            out.decisions.append(self._decision(events[row], record, timing, duplicate=duplicate))
+            out.rows.append(feature_row)
+            out.records.append(record)
+        if self._include_features:
+            for decision, row in zip(out.decisions, out.rows, strict=True):
+                if row >= 0:
+                    decision.features = features.row(row, self._plan.types)
+        return out
+
+    @staticmethod
+    def commit(state: State, decided: Decided) -> None:
+        """Write what a batch changes."""
+        if decided.first:
+            state.decisions.put_all({key: encode_record(record) for key, record in decided.first.items()})
+        if decided.pending_puts:
+            state.pending.put_all(decided.pending_puts)
+        for key in decided.pending_removes:
+            state.pending.remove(key)
+
+    @staticmethod
+    def _remembered(state: State, key: str) -> Record | None:
+        data = state.decisions.get(key)
+        return None if data is None else decode_record(data)
+
+    def _values(self, gathered: Gathered) -> list[tuple[Any, ...]]:
+        """Return the events' values; of an event of another plan those that are still fields of that name and type."""
+        events = [decode_payload(payload) for payload in gathered.payloads]
+        for row, fields in gathered.foreign_payloads.items():
+            known = dict(zip(fields, events[row], strict=False))
+            values = [known.get(field) for field in self._fields]
+            if values[self._id_place] is None:
+                values[self._id_place] = gathered.identities[row][0]
+            events[row] = tuple(values)
+        return events
+
+    def _touched(self, gathered: Gathered) -> tuple[list[list[str]], list[list[str]]]:
+        """Return, by row, the names of the entities that the event touched, and their keys."""
+        names = self._names
+        entities: list[list[str]] = [[] for _ in gathered.identities]
+        keys: list[list[str]] = [[] for _ in gathered.identities]
+        for row, entity, key in zip(gathered.rows.tolist(), gathered.entities.tolist(), gathered.keys, strict=True):
+            if row >= 0:
+                entities[row].append(names[entity])
+                keys[row].append(key)
+        return entities, keys
+
+    def _unanswered(self, gathered: Gathered) -> dict[int, list[str]]:
+        """Return, by row, the entities without an answer: they know other content under the id, or answered another plan."""
+        missing = gathered.statuses == CONFLICT
+        if gathered.foreign is not None:
+            missing = missing | gathered.foreign
+        found: dict[int, list[str]] = {}
+        for touch in np.flatnonzero(missing & (gathered.rows >= 0)).tolist():
+            found.setdefault(int(gathered.rows[touch]), []).append(self._names[gathered.entities[touch]])
+        return found
+
+    def _scored(self, features: Features, count: int) -> Scored:
+        """Score the whole batch; where that raises, row by row, so that one bad row costs nobody else their score."""
+        if self._model is None or self._columns is None:
+            return Scored([None] * count, [None] * count, [0] * count, {}, [])
+        x = features.matrix(self._columns)
+        try:
+            return self._score(x)
+        except Exception:  # noqa: BLE001 - whatever a model raises, a payment gets its decision
+            scored = Scored([None] * count, [None] * count, [0] * count, {}, [])
+            for row in range(count):
+                try:
+                    one = self._score(x[row : row + 1])
+                except Exception:  # noqa: BLE001 - see above
+                    scored.failed.append(row)
+                    continue
+                scored.raw[row], scored.scores[row], scored.outcomes[row] = one.raw[0], one.scores[0], one.outcomes[0]
+                if 0 in one.reasons:
+                    scored.reasons[row] = one.reasons[0]
+            return scored
+
+    def _score(self, x: Array) -> Scored:
+        model = self._model
+        assert model is not None
+        raw = model.raw_scores(x)
+        scores = model.calibrate(raw)
+        outcomes = model.outcomes(scores)
+        flagged = np.flatnonzero(outcomes).tolist()
+        reasons = dict(zip(flagged, model.explain(x[flagged]), strict=True)) if flagged else {}
+        return Scored(raw.tolist(), scores.tolist(), outcomes.tolist(), reasons, [])
+
+    @staticmethod
+    def _timing(gathered: Gathered, row: int, started_ms: float, now_ms: float) -> dict[str, float]:
+        """Return what the stages took: history with decode and route, the wait for all parts, and deciding itself."""
+        decoded, answered = gathered.decoded_ms[row], gathered.history_ms[row]
+        return {
+            "history": _to_us(answered - decoded),
+            "gather": _to_us(started_ms - answered),
+            "decide": _to_us(now_ms - started_ms),
+        }
+
+    def _decision(
+        self, event: tuple[Any, ...], record: Record, timing_ms: dict[str, float], *, duplicate: bool
+    ) -> Decision:
+        return Decision(
+            transaction_id=event[self._id_place],
+            event_time=record.event_time,
+            decided_at=record.decided_at,
+            latency_ms=_to_us(sum(timing_ms.values())),
+            timing_ms=timing_ms,
+            outcome=OUTCOMES[record.outcome],
+            score=record.score,
+            raw_score=record.raw_score,
+            model=record.model,
+            rules=[],
+            not_evaluated={},
+            shadow=[],
+            reasons=record.reasons,
+            revision=record.revision,
+            degraded=record.degraded,
+            approximate=record.approximate,
+            late=record.late,
+            duplicate=duplicate,
+        )
+
+
+def _to_us(span_ms: float) -> float:
+    """Return milliseconds rounded to microseconds; ten times faster than `round(span_ms, 3)`."""
+    return round(span_ms * 1000.0) / 1000.0

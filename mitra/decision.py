@@ -1,0 +1,109 @@
+"""The decision as it is published, and the compact record that decide remembers of it.
+
+The record answers duplicates with the first decision and joins labels that come weeks later. Its bytes are state:
+a version byte, then the fields as a MessagePack array.
+"""
+
+from typing import Any, Literal
+
+import msgspec
+
+from mitra.errors import MitraError
+from mitra.hashing import bytes_hash, text_hash
+
+Outcome = Literal["allow", "review", "block"]
+OUTCOMES: tuple[Outcome, ...] = ("allow", "review", "block")
+
+RECORD_VERSION = 1
+
+
+class Decision(msgspec.Struct, omit_defaults=False, gc=False):
+    """One decision, as it lies on the decisions topic under its transaction id.
+
+    `latency_ms` runs from decode to the end of decide, on the wall clock; `timing_ms` splits it by stage. `score` is
+    calibrated; both scores are None without a model. `reasons` are filled for flagged decisions only.
+    `approximate` names the features that used the edge of a tile, `degraded` the entities whose history gave no answer.
+    """
+
+    transaction_id: str | int | float | bool
+    event_time: int
+    decided_at: int
+    latency_ms: float
+    timing_ms: dict[str, float]
+    outcome: Outcome
+    score: float | None
+    raw_score: float | None
+    model: str | None
+    rules: list[dict[str, Any]]
+    not_evaluated: dict[str, list[str]]
+    shadow: list[dict[str, Any]]
+    reasons: list[dict[str, Any]]
+    revision: int
+    degraded: list[str]
+    approximate: list[str]
+    late: bool
+    duplicate: bool
+    features: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
+
+
+_SCHEMA_BITS = 0xFFFF
+
+
+def fields_hash(fields: list[str]) -> int:
+    """Return 16 bits that stand for the names and types of the fields in a payload."""
+    return text_hash(",".join(fields)) & _SCHEMA_BITS
+
+
+def content_hash(payload: bytes, fields: int) -> int:
+    """Return the hash of an event's content: 48 bits of its payload's, then those of `fields_hash`."""
+    return bytes_hash(payload) & ~_SCHEMA_BITS | fields
+
+
+def same_content(one: int, other: int) -> bool:
+    """Tell whether two hashes are of the same content; they count as such where the events' fields were others.
+
+    A payment that is sent again behind an upgrade with one more field is a duplicate, not a conflict.
+    """
+    return one == other or (one ^ other) & _SCHEMA_BITS != 0
+
+
+class Record(msgspec.Struct, array_like=True, gc=False):
+    """What decide remembers of a decision: enough to give it again and to join a label to it."""
+
+    content_hash: int
+    event_time: int
+    decided_at: int
+    outcome: int
+    score: float | None
+    raw_score: float | None
+    model: str | None
+    revision: int
+    late: bool
+    approximate: list[str]
+    reasons: list[dict[str, Any]]
+    degraded: list[str]
+    entities: list[str]
+    keys: list[str]
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Record).decode
+_HEAD = bytes((RECORD_VERSION,))
+encode_json = msgspec.json.Encoder().encode
+
+
+class UnknownRecordError(MitraError):
+    """A record of a decision has a version that this release doesn't read."""
+
+
+def encode_record(record: Record) -> bytes:
+    """Return a record's bytes."""
+    return _HEAD + _encode(record)
+
+
+def decode_record(data: bytes) -> Record:
+    """Read a record back. Raises UnknownRecordError for a version that this release doesn't know."""
+    if data[:1] != _HEAD:
+        msg = f"a remembered decision has version={data[0]}, this release reads {RECORD_VERSION}; run the release that wrote it"
+        raise UnknownRecordError(msg)
+    return _decode(data[1:])

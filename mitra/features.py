@@ -1,0 +1,184 @@
+"""From aggregates to features: for a whole batch at once where a feature is an aggregate, by one generated function else.
+
+Aggregates lie in a matrix whose columns are grouped by entity, so that what a history answered is copied as one block.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from mitra.gather import Gathered
+from mitra.history import Plan
+from rules import CompiledFeatures
+
+_FEW_TOUCHES = 64
+"""Up to here one touch after the other is copied: a pass over all of them for each entity costs as much as 20 copies."""
+
+Array = np.ndarray[Any, Any]
+Value = float | int | str | bool | None
+
+
+class Features:
+    """The features of n transactions: `numbers` float64[n, k] (NaN = missing) under `numeric` names, texts beside it."""
+
+    def __init__(self, numeric: dict[str, int], numbers: Array, texts: dict[str, list[str | None]]) -> None:
+        """Keep the columns: `numeric` maps a feature's name to its column of `numbers`."""
+        self.numeric = numeric
+        self.numbers = numbers
+        self.texts = texts
+
+    def matrix(self, columns: Array) -> Array:
+        """Return float32[n, len(columns)]: what a model reads."""
+        return self.numbers[:, columns].astype(np.float32)
+
+    def row(self, row: int, types: dict[str, str]) -> dict[str, Value]:
+        """Return one transaction's features by name, typed, None for missing."""
+        values: dict[str, Value] = {}
+        numbers = self.numbers[row].tolist()
+        for name, kind in types.items():
+            if kind == "string":
+                values[name] = self.texts[name][row]
+                continue
+            number = numbers[self.numeric[name]]
+            if number != number:  # NaN
+                values[name] = None
+            elif kind == "boolean":
+                values[name] = number != 0.0
+            else:
+                values[name] = int(number) if kind == "integer" and number.is_integer() else number
+        return values
+
+
+class FeaturePlan:
+    """How features are filled from the aggregates of a history plan: compiled once for a revision."""
+
+    def __init__(self, compiled: CompiledFeatures, plan: Plan) -> None:
+        """Lay out the aggregate matrix and the feature columns."""
+        self.types: dict[str, str] = {name: compiled.types[name] for name in compiled.names}
+        self.compiled = compiled
+        self._blocks: list[tuple[int, int]] = []
+        """For each entity its first column in the aggregate matrix and the number of its numeric aggregates."""
+        self._text_place: dict[int, tuple[int, int]] = {}
+        """Text aggregate -> its entity and its place in the texts that history answers."""
+        column_of: dict[int, int] = {}
+        for entity, columns in enumerate(plan.columns):
+            numeric = [place for place in columns if compiled.aggregates[place].value_type != "string"]
+            texts = [place for place in columns if compiled.aggregates[place].value_type == "string"]
+            self._blocks.append((len(column_of), len(numeric)))
+            for place in numeric:
+                column_of[place] = len(column_of)
+            self._text_place.update((place, (entity, column)) for column, place in enumerate(texts))
+        self._column_of = column_of
+        self._width = len(column_of)
+        self.touch_width = plan.width
+        """Numeric aggregates of the widest entity: the columns of a touch's values."""
+        self.numeric = {
+            name: column for column, name in enumerate(n for n in compiled.names if compiled.types[n] != "string")
+        }
+        direct = [(self.numeric[name], column_of[place], fill) for name, (place, fill) in compiled.direct.items()]
+        self._direct_to = np.array([to for to, _, _ in direct], dtype=np.int64)
+        self._direct_from = np.array([start for _, start, _ in direct], dtype=np.int64)
+        self._fills = [(to, fill) for to, _, fill in direct if fill is not None]
+        self._needed = [
+            (column_of.get(place), place, compiled.aggregates[place].value_type == "boolean")
+            for place in compiled.needed
+        ]
+        self._needed_columns = np.array([column for column, _, _ in self._needed if column is not None], dtype=np.int64)
+        self._used_by = self._features_by_column()
+
+    def aggregates(self, gathered: Gathered) -> Array:
+        """Return float64[n, all numeric aggregates], NaN where an entity was not touched or a value is missing."""
+        matrix = np.full((len(gathered.identities), self._width), np.nan)
+        rows, entities, values = gathered.rows, gathered.entities, gathered.values
+        if len(rows) <= _FEW_TOUCHES:
+            for touch, (row, entity) in enumerate(zip(rows.tolist(), entities.tolist(), strict=True)):
+                if row < 0:
+                    continue
+                start, width = self._blocks[entity]
+                if width:
+                    matrix[row, start : start + width] = values[touch, :width]
+            return matrix
+        for entity, (start, width) in enumerate(self._blocks):
+            touched = np.flatnonzero((entities == entity) & (rows >= 0))
+            if width and len(touched):
+                matrix[rows[touched], start : start + width] = values[touched, :width]
+        return matrix
+
+    def features(self, gathered: Gathered, events: Sequence[Sequence[Value]]) -> Features:
+        """Return the features of the gathered transactions; `events` are their values in the schema's order."""
+        matrix = self.aggregates(gathered)
+        numbers = np.full((len(events), len(self.numeric)), np.nan)
+        if len(self._direct_to):
+            numbers[:, self._direct_to] = matrix[:, self._direct_from]
+            for column, fill in self._fills:
+                values = numbers[:, column]
+                values[np.isnan(values)] = fill
+        texts: dict[str, list[str | None]] = {}
+        if self.compiled.computed:
+            self._compute(gathered, events, matrix, numbers, texts)
+        return Features(self.numeric, numbers, texts)
+
+    def _compute(
+        self,
+        gathered: Gathered,
+        events: Sequence[Sequence[Value]],
+        matrix: Array,
+        numbers: Array,
+        texts: dict[str, list[str | None]],
+    ) -> None:
+        function = self.compiled.function
+        needed = self._needed_values(gathered, matrix)
+        results = list(map(function, events, needed, gathered.times_ms))
+        for name, column in zip(self.compiled.computed, zip(*results, strict=True), strict=True):
+            if self.types[name] == "string":
+                texts[name] = list(column)
+            else:
+                numbers[:, self.numeric[name]] = column
+
+    def _needed_values(self, gathered: Gathered, matrix: Array) -> list[list[Value]]:
+        """Return what the generated function reads, row by row: None for missing, booleans as such."""
+        columns: list[list[Value]] = []
+        numbers = iter(matrix[:, self._needed_columns].T.tolist())
+        for column, place, boolean in self._needed:
+            if column is None:
+                columns.append(self._text_column(gathered, place))
+            elif boolean:
+                columns.append([None if v != v else v != 0.0 for v in next(numbers)])
+            else:
+                columns.append([None if v != v else v for v in next(numbers)])
+        if not columns:
+            return [[]] * len(matrix)
+        return [list(row) for row in zip(*columns, strict=True)]
+
+    def _text_column(self, gathered: Gathered, aggregate: int) -> list[Value]:
+        column: list[Value] = [None] * len(gathered.identities)
+        entity, place = self._text_place[aggregate]
+        texts, rows = gathered.texts, gathered.rows
+        for touch in np.flatnonzero((gathered.entities == entity) & (rows >= 0)).tolist():
+            if texts[touch]:
+                column[rows[touch]] = texts[touch][place]
+        return column
+
+    def _features_by_column(self) -> list[tuple[str, ...]]:
+        """Return for each numeric aggregate's column the features that use it."""
+        used: list[list[str]] = [[] for _ in range(self._width)]
+        for name, (place, _) in self.compiled.direct.items():
+            used[self._column_of[place]].append(name)
+        for name in self.compiled.computed:
+            for place in self.compiled.uses[name]:
+                if place in self._column_of:
+                    used[self._column_of[place]].append(name)
+        return [tuple(names) for names in used]
+
+    def approximate(self, gathered: Gathered) -> dict[int, list[str]]:
+        """Return, by row, the features that used the edge of a tile."""
+        found: dict[int, set[str]] = {}
+        if gathered.approximate is None:
+            return {}
+        for touch, aggregate in zip(*np.nonzero(gathered.approximate), strict=True):
+            row = int(gathered.rows[touch])
+            start, width = self._blocks[int(gathered.entities[touch])]
+            if row >= 0 and aggregate < width:
+                found.setdefault(row, set()).update(self._used_by[start + int(aggregate)])
+        return {row: sorted(names) for row, names in found.items()}

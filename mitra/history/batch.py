@@ -1,0 +1,71 @@
+"""What goes into a call of `History.process` and what comes out, as columns."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+NEW, DUPLICATE, CONFLICT = 0, 1, 2
+
+Texts = Sequence[Sequence[str | None]]
+
+
+@dataclass(slots=True)
+class Events:
+    """n events as columns, the fields in the order of the layout.
+
+    `kind`: uint8[n], place of the event's type in the layout. `numbers`: float64[n, F], NaN is missing.
+    `text_hashes`: int64[n, T], 0 is missing; `texts[i][j]` is the text behind it and is asked for only when it is stored.
+    """
+
+    kind: NDArray[np.uint8]
+    time_ms: NDArray[np.int64]
+    id_hash: NDArray[np.int64]
+    content_hash: NDArray[np.int64]
+    numbers: NDArray[np.float64]
+    text_hashes: NDArray[np.int64]
+    texts: Texts
+
+
+@dataclass(slots=True)
+class Touches:
+    """m memberships in order of arrival: event `event[i]` belongs to the history of `key[i]`, an entity of type `entity[i]`."""
+
+    entity: NDArray[np.uint8]
+    event: NDArray[np.int32]
+    key: Sequence[str]
+
+
+@dataclass(slots=True)
+class LabelNotes:
+    """k labels of past events, for one entity each; `value` is 0.0 or 1.0.
+
+    Versions of one event's label count from 1; a higher one supersedes from its own `known_at_ms` on.
+    """
+
+    entity: NDArray[np.uint8]
+    key: Sequence[str]
+    id_hash: NDArray[np.int64]
+    event_time_ms: NDArray[np.int64]
+    value: NDArray[np.float64]
+    known_at_ms: NDArray[np.int64]
+    version: NDArray[np.int64]
+
+
+@dataclass(slots=True)
+class Result:
+    """The answers, one row for each touch.
+
+    `status`: uint8[m], NEW, DUPLICATE (same id and content: values as of the stored event) or CONFLICT (same id, other
+    content: no values). `arrival`: int64[m], the event's number of arrival in that history, from 1; for a duplicate or
+    a conflict the stored event's. `values`: float64[m, K] by `Plan.columns`, NaN is missing. `texts`: the text-valued
+    columns in the same order, or None when no aggregate is a text. `approximate`: bool[m, K] marks values that
+    used a tile's edge or a sketch, None when there is none.
+    """
+
+    status: NDArray[np.uint8]
+    arrival: NDArray[np.int64]
+    values: NDArray[np.float64]
+    texts: list[list[str | None]] | None
+    approximate: NDArray[np.bool_] | None

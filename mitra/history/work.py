@@ -1,0 +1,84 @@
+"""What the steps of `History.process` share: what outlives a batch, and what belongs to the one at hand."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mitra.history.batch import Events
+from mitra.history.entity import Cache, Record
+from mitra.history.memory import FIELDS
+from mitra.history.plan import Plan
+from mitra.history.store import Store
+from mitra.history.upgrade import Reader
+
+# When an entity has all the rows it may, this part of them is folded at once: often enough to keep rows, seldom enough to be
+# cheap.
+FOLD_PART = 8
+
+_Array = NDArray[np.int64]
+
+
+class Shape:
+    """Counts that follow from a plan: columns of a row and when rows are folded.
+
+    `stored` columns of a row in memory are stored; an entity of a kind has `columns[kind]`, the rest being derived.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        """Take the counts from a plan."""
+        self.numeric = len(plan.layout.numeric)
+        self.texts = len(plan.layout.text)
+        self.words = plan.conditions.words
+        self.stored = FIELDS + self.numeric + self.texts + self.words
+        self.columns = [self.stored + len(entity.distinct_sources) for entity in plan.by_entity]
+        self.raw_limit = max(2, plan.limits.raw_events)
+        self.fold_rows = max(1, self.raw_limit // FOLD_PART)
+
+
+class Shared:
+    """What outlives a batch: the entities in memory, and room that is used again.
+
+    `recent`: texts that came a short time ago, by hash, as they are stored. `days`: each bucket's days with lists of entities.
+    `described`: buckets that hold the descriptions of the plan's layout and conditions.
+    """
+
+    def __init__(self, plan: Plan, cache_bytes: int) -> None:
+        """Start with nothing in memory."""
+        self.plan = plan
+        self.shape = Shape(plan)
+        self.cache = Cache(cache_bytes)
+        self.reader = Reader(plan)
+        self.recent: dict[int, bytes] = {}
+        self.masks: dict[int, list[int]] = {}
+        self.described: set[int] = set()
+        self.days: dict[int, dict[int, tuple[int, int]]] = {}
+        edges = max((len(entity.edges) + 2 * len(entity.last_edges) for entity in plan.by_entity), default=0)
+        self.scratch = np.zeros(edges + 8, np.int64)
+        self.partial = np.zeros(16)
+        self.out = np.empty(1 << 16, np.int64)
+
+
+@dataclass
+class Work:
+    """One call of `process`: the entities it touches, what it is going to write and which keys go afterwards.
+
+    `kept` are idle entities that only lifetime totals are left of. `encoded_texts`: each event's texts as they are stored.
+    """
+
+    shared: Shared
+    bucket: int
+    store: Store
+    events: Events
+    touched: dict[str, Record] = field(default_factory=dict)
+    entries: dict[str, bytes] = field(default_factory=dict)
+    removed: list[str] = field(default_factory=list)
+    kept: set[str] = field(default_factory=set)
+    encoded_texts: list[list[bytes]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Bring near what every step uses."""
+        self.plan = self.shared.plan
+        self.shape = self.shared.shape
+        self.cache = self.shared.cache
+        self.reader = self.shared.reader

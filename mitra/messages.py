@@ -1,0 +1,187 @@
+"""The messages between the stages, and their bytes.
+
+A message lies in windows and pending state at a savepoint, so its bytes are state: the first byte is the kind, the second
+the version of that kind, then the fields as a MessagePack array. A reader refuses a version it doesn't know.
+Columns travel as the raw bytes of little-endian arrays (`<i8`, `<f8`, `<i4`, `u1`).
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from mitra.errors import MitraError
+
+EVENTS, LABELS, PARTS, PROBE, END, REPORTS, LETTERS = range(1, 8)
+
+
+class EventBatch(msgspec.Struct, array_like=True):
+    """Events of one type on their way to one history bucket: n events, m touches (an event touches several entities).
+
+    `clock_ms` is the event-time clock of `lane`; `decoded_ms` float64[n], wall clock; `expected` u1[n] counts the parts that
+    decide must gather for an event, one from each bucket it touches. Only one of these carries the event's `payloads` entry,
+    in the others it is empty. `touch_events` i4[m] are rows of this batch; `keys` are entity keys.
+    """
+
+    lane: int
+    clock_ms: int
+    revision: int
+    ids: list[str]
+    topics: bytes
+    partitions: bytes
+    offsets: bytes
+    flags: bytes
+    expected: bytes
+    decoded_ms: bytes
+    payloads: list[bytes]
+    kinds: bytes
+    times_ms: bytes
+    id_hashes: bytes
+    content_hashes: bytes
+    numbers: bytes
+    text_hashes: bytes
+    texts: list[list[str | None]]
+    touch_entities: bytes
+    touch_events: bytes
+    keys: list[str]
+
+
+class LabelBatch(msgspec.Struct, array_like=True):
+    """Labels on their way to one history bucket: the event they judge, what it was judged and when that became known."""
+
+    lane: int
+    clock_ms: int
+    entities: bytes
+    keys: list[str]
+    id_hashes: bytes
+    times_ms: bytes
+    values: bytes
+    known_at_ms: bytes
+    versions: bytes
+
+
+class PartBatch(msgspec.Struct, array_like=True):
+    """Parts on their way to one decide bucket: n events, m touches with the aggregates of their entities.
+
+    `plan` names what history computed (`Blueprint.fingerprint`): parts may lie in state over an upgrade that asks for other
+    features. So `fields` says what the payloads hold (`name:type` each) and `entities` what `touch_entities` are places in.
+    `values` is float64[m, width], NaN for missing; `texts` m lists of text aggregates, empty where the plan has none;
+    `approximate` u1[m, width], empty where nothing is. `history_ms` float64[n] is the wall clock when history had answered.
+    """
+
+    lane: int
+    clock_ms: int
+    revision: int
+    plan: int
+    fields: list[str]
+    entities: list[str]
+    ids: list[str]
+    topics: bytes
+    partitions: bytes
+    offsets: bytes
+    flags: bytes
+    expected: bytes
+    decoded_ms: bytes
+    history_ms: bytes
+    times_ms: bytes
+    payloads: list[bytes]
+    touch_events: bytes
+    touch_entities: bytes
+    statuses: bytes
+    arrivals: bytes
+    width: int
+    values: bytes
+    texts: list[list[str | None]]
+    approximate: bytes
+    keys: list[str]
+
+
+class ReportBatch(msgspec.Struct, array_like=True):
+    """Labels as they were reported, on their way to the decide bucket of their transaction."""
+
+    ids: list[str]
+    values: bytes
+    known_at_ms: bytes
+    versions: bytes
+    sources: list[str]
+    topics: bytes
+    partitions: bytes
+    offsets: bytes
+    raw: list[bytes]
+
+
+class Letters(msgspec.Struct, array_like=True):
+    """Dead letters on their way to the sink, through history and decide like everything else."""
+
+    letters: list[bytes]
+
+
+class Probe(msgspec.Struct, array_like=True):
+    """A marked event that passes every stage of one bucket and touches nothing: the proof that the job works."""
+
+    id: str
+    bucket: int
+    sent_ms: float
+    trail: list[str]
+
+
+class End(msgspec.Struct, array_like=True):
+    """The end of a replay's input, seen by every bucket: `batches` were sent, no more will come."""
+
+    bucket: int
+    batches: int
+
+
+Message = EventBatch | LabelBatch | PartBatch | ReportBatch | Letters | Probe | End
+
+_KINDS: dict[int, tuple[int, type[Any]]] = {
+    EVENTS: (1, EventBatch),
+    LABELS: (1, LabelBatch),
+    PARTS: (1, PartBatch),
+    PROBE: (1, Probe),
+    END: (1, End),
+    REPORTS: (1, ReportBatch),
+    LETTERS: (1, Letters),
+}
+_HEADS = {kind: bytes((number, version)) for number, (version, kind) in _KINDS.items()}
+_FEW_ROWS = 24
+"""Up to here slices cost less than a numpy call."""
+
+_encode = msgspec.msgpack.Encoder().encode
+_DECODERS: dict[bytes, Callable[[bytes], Any]] = {
+    bytes((number, version)): msgspec.msgpack.Decoder(kind).decode for number, (version, kind) in _KINDS.items()
+}
+
+
+class UnknownMessageError(MitraError):
+    """Bytes of a kind or version that this release doesn't read: they were written by a newer one."""
+
+
+def encode(message: Message) -> bytes:
+    """Return a message's bytes: kind, version, fields."""
+    return _HEADS[type(message)] + _encode(message)
+
+
+def cells(column: bytes, size: int, rows: Sequence[int]) -> bytes:
+    """Return some rows of a column whose values have `size` bytes each."""
+    if len(rows) * size == len(column):
+        return column  # all of them: rows are in order
+    if len(rows) > _FEW_ROWS:
+        picked: bytes = np.frombuffer(column, dtype=f"V{size}")[rows].tobytes()
+        return picked
+    return b"".join([column[size * row : size * row + size] for row in rows])
+
+
+def decode(blob: bytes) -> Message:
+    """Read a message back.
+
+    Raises UnknownMessageError for a kind or version that this release doesn't know.
+    """
+    decoder = _DECODERS.get(blob[:2])
+    if decoder is None:
+        found = f"kind={blob[0]} version={blob[1]}" if len(blob) > 1 else f"{len(blob)} bytes"
+        msg = f"a message between stages has {found}, which this release doesn't read; run the release that wrote the savepoint"
+        raise UnknownMessageError(msg)
+    message: Message = decoder(blob[2:])
+    return message

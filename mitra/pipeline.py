@@ -1,0 +1,131 @@
+"""The pipeline: everything a user says of a job in one YAML file, read and checked as a whole.
+
+`load_pipeline` either returns a `Pipeline` in which every name refers to something, or raises one ProblemsError that lists
+every mistake. The texts of features are kept as texts: `pipeline.expression_schema()` is what they are compiled against.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from mitra.schema import Entity, EventType, HistoryLimits, Labels, Limits
+
+if TYPE_CHECKING:
+    from rules.schema import ExpressionSchema
+
+DAY_MS = 86_400_000
+
+Delivery = Literal["at-least-once", "exactly-once"]
+Start = Literal["earliest", "latest"]
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """The names of the topics that the job writes or reads back; those of events and labels stand with them."""
+
+    decisions: str
+    dead_letters: str
+    outcomes: str
+    probes: str
+    probe_results: str
+    control: str
+    control_acks: str
+    alerts: str
+    monitor: str
+    features: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelChoice:
+    """The model that scores, if `path` names one, and what is done with its calibrated score.
+
+    `inputs` are the features a model is trained on, in order. A score of `review` or more is reviewed, of `block` or
+    more blocked; None leaves that to the thresholds in the model's own manifest.
+    """
+
+    path: Path | None = None
+    inputs: tuple[str, ...] = ()
+    review: float | None = None
+    block: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """How the job is cut and what it remembers.
+
+    `buckets` cuts each stage's state. It is fixed for the life of the state and bounds the parallelism: a power of two.
+    `lanes` is the parallelism of the source; a lane keeps the order of its Kafka partitions. `batch_ms` is how long records
+    wait to share a call. `decision_memory_ms`: how long a duplicate is answered with the first decision.
+    """
+
+    buckets: int = 8
+    lanes: int = 1
+    batch_ms: int = 4
+    decision_memory_ms: int = 7 * DAY_MS
+    start: Start = "earliest"
+    include_features: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaShape:
+    """What `mitra topics --create` gives a new topic."""
+
+    partitions: int = 4
+    replication: int = 1
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A checked pipeline file. `directory` is the file's folder, which the paths in it start from."""
+
+    name: str
+    directory: Path
+    bootstrap: str
+    kafka_properties: dict[str, str]
+    kafka_shape: KafkaShape
+    topics: Topics
+    events: tuple[EventType, ...]
+    entities: tuple[Entity, ...]
+    features: dict[str, str]
+    model: ModelChoice | None
+    labels: Labels | None
+    zone: str
+    delivery: Delivery
+    history: HistoryLimits
+    limits: Limits
+    job: Job
+
+    @cached_property
+    def decided(self) -> EventType:
+        """The one event type that gets decisions."""
+        return next(event for event in self.events if event.decided)
+
+    @property
+    def model_inputs(self) -> tuple[str, ...]:
+        """The features a model is trained on, in order: those the file names, else all."""
+        return self.model.inputs if self.model and self.model.inputs else tuple(self.features)
+
+    def event(self, name: str) -> EventType | None:
+        """Return the event type of that name."""
+        return next((event for event in self.events if event.name == name), None)
+
+    def with_bootstrap(self, bootstrap: str | None) -> "Pipeline":
+        """Return this pipeline on another Kafka; itself where `bootstrap` is None."""
+        return replace(self, bootstrap=bootstrap) if bootstrap else self
+
+    def expression_schema(self) -> "ExpressionSchema":
+        """Return what feature and rule texts are compiled against: fields, entities, label, zone and limits."""
+        from mitra.pipeline_expressions import expression_schema  # noqa: PLC0415 - the compiler is loaded when needed
+
+        return expression_schema(self)
+
+
+def load_pipeline(path: str | Path, bootstrap: str | None = None) -> Pipeline:
+    """Read and check a pipeline file; `bootstrap` stands in for the Kafka address in it.
+
+    Raises ProblemsError with every mistake in the file, each with its path, line, what was found and what is allowed.
+    """
+    from mitra.pipeline_check import read_pipeline  # noqa: PLC0415 - it needs the classes above
+
+    return read_pipeline(Path(path)).with_bootstrap(bootstrap)

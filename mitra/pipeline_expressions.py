@@ -1,0 +1,43 @@
+"""What a pipeline's expressions may speak of, and the compilation of those it has."""
+
+from typing import TYPE_CHECKING
+
+from mitra.errors import Problem, ProblemsError
+from mitra.pipeline import Pipeline
+from rules.schema import ExpressionSchema
+
+if TYPE_CHECKING:
+    from rules import CompiledFeatures
+
+
+def expression_schema(pipeline: Pipeline) -> ExpressionSchema:
+    """Return what the pipeline's feature and rule texts are compiled against."""
+    return ExpressionSchema(
+        events=pipeline.events,
+        entities=pipeline.entities,
+        labels=pipeline.labels,
+        max_window_ms=pipeline.history.max_window_ms,
+        zone=pipeline.zone,
+        expression_bytes=pipeline.limits.expression_bytes,
+        expression_depth=pipeline.limits.expression_depth,
+    )
+
+
+def compile_checked(pipeline: Pipeline) -> tuple["CompiledFeatures | None", list[Problem]]:
+    """Return the pipeline's features, compiled, and everything wrong with their texts or their use as model inputs."""
+    from rules import compile_features  # noqa: PLC0415 - the compiler is loaded when needed
+
+    try:
+        compiled = compile_features(pipeline.features, expression_schema(pipeline))
+    except ProblemsError as error:
+        return None, list(error.problems)
+    inputs = pipeline.model.inputs if pipeline.model else ()
+    problems = [
+        Problem(
+            f"model.inputs[{place}]",
+            f'found "{name}", which is a string; allowed: a feature that is a number, integer or boolean',
+        )
+        for place, name in enumerate(inputs)
+        if compiled.types[name] == "string"
+    ]
+    return compiled, problems

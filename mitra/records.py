@@ -1,0 +1,236 @@
+"""JSON Schemas (2020-12) of the messages on Mitra's topics: what `mitra schema NAME` prints."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from mitra.decode import ID_CHARACTERS, INT64_MAX, INT64_MIN
+from mitra.event_time import EARLIEST_MS, LATEST_MS
+from mitra.pipeline import Pipeline
+from mitra.schema import EventType, Field, Labels
+
+Schema = dict[str, Any]
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+_ID: Schema = {"type": ["string", "integer"], "description": "the transaction's id, as it was sent"}
+_TIME: Schema = {"type": "integer", "description": "epoch milliseconds, UTC"}
+_OPTIONAL_TEXT: Schema = {"type": ["string", "null"]}
+_SCORE: Schema = {"type": ["number", "null"], "minimum": 0, "maximum": 1}
+_OUTCOME: Schema = {"enum": ["allow", "review", "block"]}
+_SHA256: Schema = {"type": ["string", "null"], "pattern": "^[0-9a-f]{64}$"}
+
+
+def _object(
+    title: str,
+    description: str,
+    properties: Mapping[str, Schema],
+    *,
+    optional: tuple[str, ...] = (),
+    closed: bool = False,
+) -> Schema:
+    return {
+        "$schema": DIALECT,
+        "title": title,
+        "description": description,
+        "type": "object",
+        "properties": dict(properties),
+        "required": [name for name in properties if name not in optional],
+        **({"additionalProperties": False} if closed else {}),
+    }
+
+
+def _note(schema: Schema, description: str) -> Schema:
+    return {**schema, "description": description}
+
+
+def event_schema(event: EventType) -> Schema:
+    """Return the schema of an event's messages. Unknown fields are ignored, so they are allowed."""
+    properties = {field.name: _field_schema(event, field) for field in event.fields}
+    optional = tuple(field.name for field in event.fields if not field.required)
+    return _object(event.name, f"a message on {event.topic}", properties, optional=optional)
+
+
+def _field_schema(event: EventType, field: Field) -> Schema:
+    if field.name == event.time:
+        return _time_schema(event.time_format)
+    schema: Schema = {"type": field.type}
+    if field.type == "integer":
+        schema |= {"minimum": INT64_MIN, "maximum": INT64_MAX}
+    if field.name == event.id and field.type == "string":
+        schema |= {"minLength": 1, "maxLength": ID_CHARACTERS}
+    return schema if field.required else {**schema, "type": [field.type, "null"]}
+
+
+def _time_schema(time_format: str) -> Schema:
+    if time_format == "epoch_ms":
+        return {"type": "integer", "minimum": EARLIEST_MS, "maximum": LATEST_MS, "description": _TIME["description"]}
+    if time_format == "epoch_s":
+        note = "epoch seconds, UTC"
+        return {"type": "number", "minimum": EARLIEST_MS / 1000, "maximum": LATEST_MS / 1000, "description": note}
+    written = "ISO 8601" if time_format == "iso8601" else f"written as {time_format}"
+    return {"type": "string", "description": f"{written}; UTC where no zone is given"}
+
+
+def label_schema(labels: Labels) -> Schema:
+    """Return the schema of a label's message."""
+    properties = {
+        labels.id: _note(_ID, "the id of the transaction that is judged"),
+        labels.label: {"enum": [0, 1, True, False], "description": f"1 or true: {labels.name}"},
+    }
+    if labels.known_at:
+        known_at = _time_schema(labels.known_at_format)
+        kinds = {"type": [known_at["type"], "null"]}
+        properties[labels.known_at] = {
+            **known_at,
+            **kinds,
+            "description": "when it became known; absent: when it was sent",
+        }
+    properties["source"] = {"type": "string", "description": "who says so: chargeback, analyst, …"}
+    properties["version"] = {"type": "integer", "description": "a later one supersedes an earlier; absent: known-at"}
+    optional = tuple(name for name in properties if name not in (labels.id, labels.label))
+    return _object("label", f"a message on {labels.topic}", properties, optional=optional)
+
+
+def decision_schema(features: Mapping[str, str] | None = None) -> Schema:
+    """Return the schema of a decision; `features` are the pipeline's, whose values it may carry."""
+    values: Schema = {"type": ["number", "string", "boolean", "null"]}
+    named = dict.fromkeys(features, values) if features else {}
+    reason = _object(
+        "reason",
+        "one feature's part in the score",
+        {
+            "feature": {"type": "string"},
+            "value": {"type": ["number", "boolean", "null"], "description": "null: missing"},
+            "contribution": {"type": "number", "description": "in log-odds; above 0 it raises the risk"},
+            "text": {"type": "string"},
+        },
+    )
+    del reason["$schema"]
+    texts: Schema = {"type": "array", "items": {"type": "string"}}
+    objects: Schema = {"type": "array", "items": {"type": "object"}}
+    return _object(
+        "decision",
+        "one decision; the message's key is the transaction id",
+        {
+            "transaction_id": _ID,
+            "event_time": _TIME,
+            "decided_at": _note(_TIME, "when the first decision was made: epoch milliseconds, UTC"),
+            "latency_ms": {"type": "number", "description": "from decode to the end of decide"},
+            "timing_ms": {"type": "object", "additionalProperties": {"type": "number"}, "description": "by stage"},
+            "outcome": _OUTCOME,
+            "score": _note(_SCORE, "calibrated; null without a model"),
+            "raw_score": _note(_SCORE, "before calibration"),
+            "model": _note(_OPTIONAL_TEXT, "name@version"),
+            "rules": _note(objects, "the rules that fired: id@version, outcome, reason"),
+            "not_evaluated": {
+                "type": "object",
+                "additionalProperties": texts,
+                "description": "rules that could not be decided, and the signals they lack",
+            },
+            "shadow": _note(objects, "what shadow rules and models would have said"),
+            "reasons": {
+                "type": "array",
+                "items": reason,
+                "description": "top contributions; of flagged decisions only",
+            },
+            "revision": {"type": "integer", "minimum": 0, "description": "of rules, lists and models in force"},
+            "degraded": _note(texts, "parts that were late or failed"),
+            "approximate": _note(texts, "features that used the edge of a tile"),
+            "late": {"type": "boolean", "description": "the event came later than its type's late_after"},
+            "duplicate": {"type": "boolean", "description": "the first decision again"},
+            "features": {"type": "object", "properties": named, "additionalProperties": False if named else values},
+        },
+        optional=("features",),
+        closed=True,
+    )
+
+
+def dead_letter_schema() -> Schema:
+    """Return the schema of a dead letter."""
+    return _object(
+        "dead-letter",
+        "a message that can't be decided, and why",
+        {
+            "reason": {"type": "string", "description": "a code: not_json, wrong_type, missing_field, conflict, …"},
+            "field": _note(_OPTIONAL_TEXT, "the field to blame, if one is"),
+            "message": {"type": "string", "description": "for people, with the value found"},
+            "topic": {"type": "string", "description": "where it was read: a topic, or a file"},
+            "partition": {"type": ["integer", "null"], "description": "null for a file"},
+            "offset": {
+                "type": ["integer", "null"],
+                "description": "in the partition; the line or row of a file, from 1",
+            },
+            "bytes": {
+                "type": ["string", "null"],
+                "contentEncoding": "base64",
+                "description": "cut if long; null for null",
+            },
+            "size": {"type": "integer", "minimum": 0, "description": "of the whole message, in bytes"},
+            "sha256": _note(_SHA256, "of the whole message"),
+        },
+        closed=True,
+    )
+
+
+def outcome_schema() -> Schema:
+    """Return the schema of an outcome: a label joined with the decision that it judges."""
+    return _object(
+        "outcome",
+        "a label joined with the decision that it judges; the message's key is the transaction id",
+        {
+            "transaction_id": {"type": "string"},
+            "label": {"enum": [0, 1]},
+            "known_at": _note(_TIME, "when the label became known: epoch milliseconds, UTC"),
+            "version": {"type": "integer"},
+            "source": {"type": "string"},
+            "event_time": _TIME,
+            "outcome": _OUTCOME,
+            "score": _SCORE,
+            "raw_score": _SCORE,
+            "model": _OPTIONAL_TEXT,
+            "revision": {"type": "integer", "minimum": 0},
+            "entities": {"type": "object", "additionalProperties": {"type": "string"}, "description": "name → key"},
+        },
+        closed=True,
+    )
+
+
+def probe_schema() -> Schema:
+    """Return the schema of a probe: not JSON, but the bare text that marks it."""
+    return {
+        "$schema": DIALECT,
+        "title": "probe",
+        "description": "the message's value is this text itself, unquoted: it comes back on the probe results topic",
+        "type": "string",
+    }
+
+
+def probe_result_schema() -> Schema:
+    """Return the schema of a probe's result: one from each bucket that it has passed."""
+    return {
+        "$schema": DIALECT,
+        "title": "probe-result",
+        "description": "the proof that a probe has passed all stages of one bucket",
+        "type": "array",
+        "prefixItems": [
+            {"type": "string", "description": "the probe's text"},
+            {"type": "integer", "minimum": 0, "description": "the bucket"},
+            {"type": "number", "description": "when it was read: epoch milliseconds"},
+            {"type": "array", "items": {"type": "string"}, "description": "the stages it has passed"},
+        ],
+        "minItems": 4,
+        "maxItems": 4,
+    }
+
+
+_DEFAULT_LABELS = Labels("fraud", "the labels topic", "transaction_id", "label", "known_at")
+
+SCHEMAS: Mapping[str, Callable[[Pipeline | None], Schema]] = {
+    "decision": lambda pipeline: decision_schema(pipeline.features if pipeline else None),
+    "dead-letter": lambda _: dead_letter_schema(),
+    "label": lambda pipeline: label_schema(pipeline.labels if pipeline and pipeline.labels else _DEFAULT_LABELS),
+    "outcome": lambda _: outcome_schema(),
+    "probe": lambda _: probe_schema(),
+    "probe-result": lambda _: probe_result_schema(),
+}
+"""The messages whose schema stands without a pipeline, which may make it more exact. Events need their pipeline."""

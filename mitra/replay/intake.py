@@ -1,0 +1,89 @@
+"""The intake of a replay: prepared batches instead of Kafka records, with the labels of their events.
+
+Replay runs far faster than the clock, so labels are handed over at once: the known-at time hides them until they count.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from mitra.blueprint import Blueprint
+from mitra.decode import Event
+from mitra.hashing import text_hash
+from mitra.messages import End, encode
+from mitra.pipeline import Pipeline, load_pipeline
+from mitra.replay.prepared import PreparedBatch, PreparedInput
+from mitra.reports import LabelNote, note_batches
+from mitra.route import Lane, Router, Source, key_reader
+from mitra.stages import Clock, wall_clock_ms
+
+
+def replay_pipeline(path: str | Path, parallelism: int) -> Pipeline:
+    """Return a pipeline cut for a replay: as many buckets as subtasks, so that the parts of a transaction meet at once.
+
+    A replay keeps no state, so unlike the live job it is free to choose.
+    """
+    pipeline = load_pipeline(path)
+    return replace(pipeline, job=replace(pipeline.job, buckets=parallelism, lanes=1))
+
+
+class ReplayIntake:
+    """Routes the batches of a prepared input, in their order."""
+
+    def __init__(self, blueprint: Blueprint, folder: Path, clock: Clock = wall_clock_ms) -> None:
+        """Open the prepared input in `folder`."""
+        pipeline = blueprint.pipeline
+        self._clock = clock
+        self._input = PreparedInput.open(folder)
+        self._buckets = pipeline.job.buckets
+        kind = pipeline.events.index(pipeline.decided)
+        self._router = Router(pipeline.decided, kind, pipeline.entities, blueprint.layout, self._buckets)
+        readers = [(place, key_reader(entity, pipeline.decided)) for place, entity in enumerate(pipeline.entities)]
+        self._readers = [(place, reader) for place, reader in readers if reader is not None]
+        self._labels = pipeline.labels
+        self._lane = Lane(0)
+        self._offset = 0
+
+    def process(self, number: int) -> Iterator[tuple[int, bytes]]:
+        """Route batch `number`; the number behind the last one sends the end to every bucket."""
+        if number == self._input.batches:
+            for bucket in range(self._buckets):
+                yield bucket, encode(End(bucket, number))
+            return
+        batch = self._input.batch(number)
+        sources = [Source(0, 0, self._offset + place) for place in range(len(batch.events))]
+        self._offset += len(sources)
+        # A batch of a quiet input spans weeks, so labels go first: a later event of the same batch may already count them.
+        for bucket, labels in note_batches(self._notes(batch), self._buckets, self._lane):
+            yield bucket, encode(labels)
+        for bucket, events in self._router.route(self._lane, batch.events, sources, self._clock(), 0):
+            yield bucket, encode(events)
+
+    def _notes(self, batch: PreparedBatch) -> Iterator[LabelNote]:
+        """Return a note for every entity of each labelled event, and one more for each later version of its label."""
+        corrected = {row for row, _, _ in batch.corrections}
+        for row, (label, known_at) in enumerate(zip(batch.labels, batch.known_at_ms, strict=True)):
+            if label is None:
+                continue
+            event = batch.events[row]
+            if row in corrected or not self._says_nothing(event, label, known_at):
+                yield from self._entity_notes(event, label, known_at)
+        for row, label, known_at in batch.corrections:
+            yield from self._entity_notes(batch.events[row], label, known_at)
+
+    def _entity_notes(self, event: Event, label: float, known_at_ms: int) -> Iterator[LabelNote]:
+        id_hash = text_hash(event.id)
+        for place, reader in self._readers:
+            key = reader(event.values)
+            if key is not None:
+                yield LabelNote(place, key, id_hash, event.time_ms, label, known_at_ms, known_at_ms)
+
+    def _says_nothing(self, event: Event, label: float, known_at_ms: int) -> bool:
+        """Tell whether silence would have said the same, no later: histories don't store such a label either."""
+        labels = self._labels
+        return (
+            labels is not None
+            and labels.absent_is == "legit"
+            and label == 0.0
+            and known_at_ms >= event.time_ms + labels.after_ms
+        )

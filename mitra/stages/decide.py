@@ -1,0 +1,141 @@
+"""Decide: the parts of one bucket in, decisions, outcomes and dead letters out."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import msgspec
+import numpy as np
+
+from mitra.blueprint import Blueprint
+from mitra.dead_letter import DeadLetter
+from mitra.decide import Decided, Decider, State
+from mitra.decision import Decision, Record, decode_record, encode_json
+from mitra.decode import Rejection
+from mitra.messages import End, Letters, PartBatch, Probe, ReportBatch, decode
+from mitra.reports import encode_outcome, outcome_of
+from mitra.stages import Clock, wall_clock_ms
+from mitra.waiting_labels import HOUR_MS, WaitingLabel, WaitingLabels
+
+MESSAGE_BYTES = 900_000
+"""Kafka takes messages of 1 MB; the job would fail for ever on one that is larger."""
+
+
+@dataclass(slots=True)
+class Output:
+    """What a batch of one decide bucket came to, by the topic it goes to; keys and values are texts.
+
+    `decided` is the same as `decisions`, before it was encoded. `due_ms` are wall clocks at which `expire` is to be called.
+    """
+
+    decided: Decided = field(default_factory=Decided)
+    outcomes: list[tuple[str, bytes]] = field(default_factory=list)
+    letters: list[bytes] = field(default_factory=list)
+    probes: list[Probe] = field(default_factory=list)
+    ends: list[End] = field(default_factory=list)
+    due_ms: set[int] = field(default_factory=set)
+
+    @property
+    def decisions(self) -> list[tuple[str, bytes]]:
+        """The decisions under their transaction ids, as JSON."""
+        return [(str(decision.transaction_id), _fitting(decision)) for decision in self.decided.decisions]
+
+
+def _fitting(decision: Decision) -> bytes:
+    """Return a decision's JSON, without its features where they would make it too large for Kafka."""
+    data = encode_json(decision)
+    if len(data) <= MESSAGE_BYTES or decision.features is msgspec.UNSET:
+        return data
+    return encode_json(msgspec.structs.replace(decision, features=msgspec.UNSET))
+
+
+class DecideStage:
+    """Decides the transactions of one subtask's buckets and joins labels with what was decided."""
+
+    def __init__(self, blueprint: Blueprint, clock: Clock = wall_clock_ms) -> None:
+        """Compile features and load the model. Raises MitraError for a model that can't be used."""
+        pipeline = blueprint.pipeline
+        self._clock = clock
+        self._horizon_ms = 0 if pipeline.labels is None else pipeline.labels.horizon_ms
+        self._labels = pipeline.labels
+        self._waiting = WaitingLabels()
+        self._decider = Decider(
+            pipeline.decided,
+            pipeline.entities,
+            blueprint.feature_plan,
+            blueprint.load_model(),
+            fingerprint=blueprint.fingerprint,
+            include_features=pipeline.job.include_features,
+        )
+
+    def process(self, bucket: int, state: State, blobs: Iterable[bytes]) -> Output:
+        """Take the messages of one bucket; its state is written when all of them have been computed."""
+        parts: list[PartBatch] = []
+        reports: list[ReportBatch] = []
+        out = Output()
+        for blob in blobs:
+            message = decode(blob)
+            if isinstance(message, PartBatch):
+                parts.append(message)
+            elif isinstance(message, ReportBatch):
+                reports.append(message)
+            elif isinstance(message, Letters):
+                out.letters += message.letters
+            elif isinstance(message, Probe):
+                message.trail.append(f"decide of bucket {bucket}")
+                out.probes.append(message)
+            elif isinstance(message, End):
+                out.ends.append(message)
+        if parts:
+            out.decided = self._decider.decide(state, parts, self._clock)
+            out.letters += [letter.to_json() for letter in out.decided.letters]
+            self._decider.commit(state, out.decided)
+            for key, record in out.decided.first.items():
+                for label in self._waiting.take(bucket, state.waiting, key):
+                    self._join(out, key, label, record)
+        for batch in reports:
+            self._report(bucket, state, batch, out)
+        return out
+
+    def _report(self, bucket: int, state: State, batch: ReportBatch, out: Output) -> None:
+        due_hour = int(self._clock() + self._horizon_ms) // HOUR_MS
+        columns = zip(
+            batch.ids,
+            np.frombuffer(batch.values, dtype=np.float64).tolist(),
+            np.frombuffer(batch.known_at_ms, dtype=np.int64).tolist(),
+            np.frombuffer(batch.versions, dtype=np.int64).tolist(),
+            batch.sources,
+            batch.topics,
+            np.frombuffer(batch.partitions, dtype=np.int32).tolist(),
+            np.frombuffer(batch.offsets, dtype=np.int64).tolist(),
+            batch.raw,
+            strict=True,
+        )
+        for key, value, known_at_ms, version, source, topic, partition, offset, raw in columns:
+            label = WaitingLabel(value, known_at_ms, version, source, due_hour, topic, partition, offset, raw)
+            data = state.decisions.get(key)
+            if data is None:
+                out.due_ms.add(self._waiting.hold(bucket, state.waiting, key, label))
+            else:
+                self._join(out, key, label, decode_record(data))
+
+    def _join(self, out: Output, key: str, label: WaitingLabel, record: Record) -> None:
+        outcome = outcome_of(key, label.value, label.known_at_ms, label.version, label.source, record)
+        data = encode_outcome(outcome)
+        if len(data) <= MESSAGE_BYTES:
+            out.outcomes.append((key, data))
+            return
+        rejection = Rejection("too_large", None, f"the outcome takes {len(data)} bytes; allowed: {MESSAGE_BYTES}")
+        topic = "" if self._labels is None else self._labels.topic
+        out.letters.append(DeadLetter.of(rejection, topic, label.partition, label.offset, label.raw).to_json())
+
+    def expire(self, bucket: int, state: State) -> list[bytes]:
+        """Return the dead letters of labels that have fallen due without their transaction having come."""
+        letters = []
+        for key, label in self._waiting.expire(bucket, state.waiting, self._clock()):
+            message = f"no transaction with id={key!r} came within {self._horizon_ms // 86_400_000} days of its label"
+            # Not by its place among the topics: another pipeline may have left the label behind.
+            field, topic = (None, "") if self._labels is None else (self._labels.id, self._labels.topic)
+            rejection = Rejection("unknown_transaction", field, message)
+            letter = DeadLetter.of(rejection, topic, label.partition, label.offset, label.raw)
+            letters.append(letter.to_json())
+        return letters

@@ -1,0 +1,119 @@
+"""Intake: the records of one lane in, messages to the buckets out.
+
+It reads every topic of the job. Events are decoded and routed to the buckets of their entities; labels go to the bucket that
+remembers their transaction; outcomes come back as labels for the histories; a probe goes to every bucket.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from mitra.blueprint import Blueprint
+from mitra.dead_letter import DeadLetter
+from mitra.decode import Decoder, Event, Rejection
+from mitra.messages import Letters, Probe, encode
+from mitra.reports import Outcome, Report, ReportDecoder, decode_outcome, note_batches, outcome_notes, report_batches
+from mitra.route import Lane, Router, Source
+from mitra.stages import Clock, Emit, wall_clock_ms
+
+FIELD_SEPARATOR = "\x1f"
+"""Between topic, partition, offset, timestamp and value of a source record."""
+
+
+PROBE_BYTES = 128
+"""More of a probe's name isn't passed on: it goes to every bucket."""
+
+
+@dataclass(slots=True)
+class _Sorted:
+    """A batch of records, sorted by what they are."""
+
+    events: list[list[Event]]
+    sources: list[list[Source]]
+    letters: list[DeadLetter] = field(default_factory=list)
+    reports: list[tuple[Report, Source, bytes]] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
+    probes: list[bytes] = field(default_factory=list)
+
+
+class Intake:
+    """Decodes and routes batches of source records."""
+
+    def __init__(self, blueprint: Blueprint, clock: Clock = wall_clock_ms) -> None:
+        """Compile decoding and routing from the pipeline."""
+        pipeline = blueprint.pipeline
+        self._clock = clock
+        self._buckets = pipeline.job.buckets
+        self._topics = blueprint.source_topics
+        self._places = {topic: place for place, topic in enumerate(self._topics)}
+        self._entities = pipeline.entities
+        self._decoders = [Decoder(event, pipeline.limits) for event in pipeline.events]
+        self._routers = [
+            Router(event, kind, pipeline.entities, blueprint.layout, self._buckets)
+            for kind, event in enumerate(pipeline.events)
+        ]
+        self._probes = self._places[pipeline.topics.probes]
+        labels = pipeline.labels
+        self._reports = None if labels is None else ReportDecoder(labels, pipeline.limits)
+        self._labels = None if labels is None else self._places[labels.topic]
+
+    def process(self, lane: Lane, records: Sequence[str]) -> Emit:
+        """Take one batch of source records, each `topic, partition, offset, timestamp, N or V+value`."""
+        now_ms = self._clock()
+        batch = self._sort(records, int(now_ms))
+        for kind, router in enumerate(self._routers):
+            for bucket, events in router.route(lane, batch.events[kind], batch.sources[kind], now_ms, 0):
+                yield bucket, encode(events)
+        for bucket, labels in note_batches(outcome_notes(batch.outcomes, self._entities), self._buckets, lane):
+            yield bucket, encode(labels)
+        for bucket, reports in report_batches(batch.reports, self._buckets):
+            yield bucket, encode(reports)
+        if batch.letters:
+            yield lane.number % self._buckets, encode(Letters([letter.to_json() for letter in batch.letters]))
+        for probe in batch.probes:
+            name = probe.decode("utf-8", "replace")
+            for bucket in range(self._buckets):
+                yield bucket, encode(Probe(name, bucket, now_ms, [f"intake of lane {lane.number}"]))
+
+    def _sort(self, records: Sequence[str], now_ms: int) -> _Sorted:
+        kinds = len(self._decoders)
+        batch = _Sorted([[] for _ in range(kinds)], [[] for _ in range(kinds)])
+        for record in records:
+            topic, partition, offset, published, rest = record.split(FIELD_SEPARATOR, 4)
+            value = rest[1:].encode("latin-1") if rest[0] == "V" else None
+            place = self._places.get(topic)
+            if place is None:
+                # State keeps the source's partitions: a restored job reads those that its pipeline has dropped as well.
+                refused = Rejection("unknown_topic", None, f"the pipeline names no topic {topic}")
+                batch.letters.append(DeadLetter.of(refused, topic, int(partition), int(offset), value))
+                continue
+            source = Source(place, int(partition), int(offset))
+            if place < kinds:
+                found = self._decoders[place].decode(value, now_ms)
+                if isinstance(found, Event):
+                    batch.events[place].append(found)
+                    batch.sources[place].append(source)
+                else:
+                    batch.letters.append(self._letter(found, source, value))
+            else:
+                self._sort_other(batch, place, source, published, value)
+        return batch
+
+    def _sort_other(self, batch: _Sorted, place: int, source: Source, published: str, value: bytes | None) -> None:
+        if place == self._probes:
+            batch.probes.append((value or b"")[:PROBE_BYTES])
+            return
+        if place == self._labels and self._reports is not None:
+            report = self._reports.decode(value, published)
+            if isinstance(report, Report):
+                batch.reports.append((report, source, value or b""))
+            else:
+                batch.letters.append(self._letter(report, source, value))
+            return
+        outcome = decode_outcome(value)
+        if isinstance(outcome, Outcome):
+            batch.outcomes.append(outcome)
+        else:
+            batch.letters.append(self._letter(outcome, source, value))
+
+    def _letter(self, rejection: Rejection, source: Source, value: bytes | None) -> DeadLetter:
+        return DeadLetter.of(rejection, self._topics[source.topic], source.partition, source.offset, value)

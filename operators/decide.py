@@ -1,0 +1,85 @@
+"""The operator of the decide stage: keyed by bucket, it remembers decisions and gathers parts.
+
+It emits one row a batch and topic: which topic, the records' keys, their values. SQL takes it apart into records inside the
+JVM, where bytes stay bytes: as texts they would be decoded and encoded again.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+
+from pyflink.common import Row
+from pyflink.datastream import KeyedProcessFunction, RuntimeContext
+
+from mitra.blueprint import Blueprint
+from mitra.decide import State
+from mitra.decision import encode_json
+from mitra.job_keys import spread_keys
+from mitra.stages.decide import DecideStage, Output
+from operators.interpreter import settle
+from operators.state import FlinkStore, MirroredStore
+
+DECISION, DEAD_LETTER, OUTCOME, PROBE = "DXOP"
+GRACE_MS = 60_000
+"""Timers that fell due while the job was down fire before its first input. A label's deadline counts only after input has
+flowed this long, for its transaction may lie in the backlog."""
+
+
+class DecideOperator(KeyedProcessFunction):
+    """Decides transactions and joins labels."""
+
+    def __init__(self, blueprint: Blueprint) -> None:
+        """Take what the stage is compiled from, in `open`."""
+        self._blueprint = blueprint
+
+    def open(self, runtime_context: RuntimeContext) -> None:
+        """Compile the stage and load the model."""
+        pipeline = self._blueprint.pipeline
+        self._stage = DecideStage(self._blueprint)
+        self._bucket_of = {key: bucket for bucket, key in enumerate(spread_keys(pipeline.job.buckets))}
+        horizon_ms = 0 if pipeline.labels is None else pipeline.labels.horizon_ms
+        self._pending = MirroredStore(runtime_context, "pending_parts")
+        self._state = State(
+            pending=self._pending,
+            decisions=FlinkStore(runtime_context, "decisions", max(pipeline.job.decision_memory_ms, horizon_ms)),
+            waiting=FlinkStore(runtime_context, "waiting_labels"),
+        )
+        self._first_input_ms: float | None = None
+        settle()
+
+    def process_element(self, value: list[bytes], ctx: KeyedProcessFunction.Context) -> Iterator[Row]:
+        """Take the messages that came for a bucket within a few milliseconds."""
+        if self._first_input_ms is None:
+            self._first_input_ms = time.time() * 1000
+        bucket = self._bucket_of[ctx.get_current_key()]
+        self._pending.use(bucket)
+        out = self._stage.process(bucket, self._state, map(bytes, value))
+        for due_ms in out.due_ms:
+            ctx.timer_service().register_processing_time_timer(due_ms)
+        yield from output_rows(out)
+
+    def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Row]:
+        """Give up on labels whose transaction never came."""
+        now_ms = time.time() * 1000
+        if self._first_input_ms is None or now_ms < self._first_input_ms + GRACE_MS:
+            ctx.timer_service().register_processing_time_timer(int(now_ms + GRACE_MS))
+            return
+        bucket = self._bucket_of[ctx.get_current_key()]
+        letters = self._stage.expire(bucket, self._state)
+        if letters:
+            yield _row(DEAD_LETTER, [("", letter) for letter in letters])
+
+
+def output_rows(out: Output) -> Iterator[Row]:
+    """Return a batch's output as rows of the records of one topic each."""
+    if decisions := out.decisions:
+        yield _row(DECISION, decisions)
+    if out.outcomes:
+        yield _row(OUTCOME, out.outcomes)
+    if out.letters:
+        yield _row(DEAD_LETTER, [("", letter) for letter in out.letters])
+    if out.probes:
+        yield _row(PROBE, [(probe.id, encode_json(probe)) for probe in out.probes])
+
+
+def _row(topic: str, records: Sequence[tuple[str, bytes]]) -> Row:
+    return Row(topic, [key.encode() for key, _ in records], [value for _, value in records])

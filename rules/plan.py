@@ -1,0 +1,67 @@
+"""What an expression needs from history: aggregates, split off by the compiler and computed per entity.
+
+An aggregate's `key` is its canonical text: two expressions that ask for the same thing share one aggregate.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Value = float | int | str | bool | None
+ValueType = Literal["string", "integer", "number", "boolean"]
+Function = Literal[
+    "count",
+    "sum",
+    "mean",
+    "min",
+    "max",
+    "std",
+    "distinct",
+    "previous",
+    "first",
+    "seconds_since",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Which events count: a span of time, the newest `size` events, or all there ever were.
+
+    `over`: size in milliseconds, events in (t - delay - size, t - delay]. `last`: the newest `size` matching events.
+    `ever`: size 0.
+    """
+
+    kind: Literal["over", "last", "ever"]
+    size: int = 0
+
+
+@dataclass(frozen=True)
+class Where:
+    """A condition on the stored event. `predicate(values)` answers True, False or None (missing) and never raises.
+
+    `values` are the event's own fields, in the order of `fields`; the field that holds its time comes as epoch ms.
+    Booleans may come as 1.0 and 0.0, integers as whole floats.
+    """
+
+    text: str
+    fields: tuple[str, ...]
+    predicate: Callable[[Sequence[Value]], bool | None]
+
+
+@dataclass(frozen=True)
+class Aggregate:
+    """One aggregate of one entity's history, as of the event's time.
+
+    `field` is a field of the event, the label's name, or None (`count`, `seconds_since`).
+    `event` restricts to one event type. `where` to events for which it is True.
+    """
+
+    key: str
+    function: Function
+    entity: str
+    field: str | None
+    window: Window
+    delay_ms: int
+    where: Where | None
+    event: str | None
+    value_type: ValueType

@@ -1,0 +1,53 @@
+"""What an expression may speak of: the events' fields, the entities, the label, the zone, and how big a text may be."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from mitra.schema import Entity, EventType, Field, Labels
+
+
+@dataclass(frozen=True)
+class ExpressionSchema:
+    """The part of a pipeline that expressions are checked against.
+
+    Exactly one of `events` is decided: names outside of aggregates are its fields. `zone` is the IANA name of the time
+    zone that hour(), weekday() and day() answer in. `max_window_ms` bounds a window together with its delay.
+    """
+
+    events: tuple[EventType, ...]
+    entities: tuple[Entity, ...]
+    labels: Labels | None
+    max_window_ms: int
+    zone: str = "UTC"
+    expression_bytes: int = 4_096
+    expression_depth: int = 32
+
+    @cached_property
+    def decided(self) -> EventType:
+        """The event type that decisions are made on."""
+        return next(event for event in self.events if event.decided)
+
+    @cached_property
+    def entity_by_name(self) -> dict[str, Entity]:
+        """The entities by name."""
+        return {entity.name: entity for entity in self.entities}
+
+    @cached_property
+    def event_by_name(self) -> dict[str, EventType]:
+        """The event types by name."""
+        return {event.name: event for event in self.events}
+
+    def with_history_of(self, entity: Entity) -> tuple[EventType, ...]:
+        """Return the event types that reach the entity's history: those that have all the fields of its key."""
+        return tuple(event for event in self.events if set(entity.fields) <= event.by_name.keys())
+
+
+def stored_fields(events: Iterable[EventType]) -> Mapping[str, Field]:
+    """Return by name the fields that histories keep of these events; ids and times have columns of their own."""
+    fields: dict[str, Field] = {}
+    for event in events:
+        for field in event.fields:
+            if field.name not in {event.id, event.time}:
+                fields.setdefault(field.name, field)
+    return fields

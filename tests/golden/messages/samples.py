@@ -1,0 +1,133 @@
+"""One message of each kind, and what decide keeps in state, with a value in every field. Never changed for a released version."""
+
+from array import array
+
+from mitra.decision import Record, encode_record
+from mitra.gather import encode_pending
+from mitra.messages import End, EventBatch, LabelBatch, Letters, Message, PartBatch, Probe, ReportBatch, encode
+from mitra.waiting_labels import WaitingLabel, encode_labels
+
+NAN = float("nan")
+
+
+def i8(*values: int) -> bytes:
+    return array("q", values).tobytes()
+
+
+def i4(*values: int) -> bytes:
+    return array("i", values).tobytes()
+
+
+def f8(*values: float) -> bytes:
+    return array("d", values).tobytes()
+
+
+EVENTS = EventBatch(
+    lane=1,
+    clock_ms=1_700_000_000_000,
+    revision=7,
+    ids=["tx-1", "größe"],
+    topics=bytes((0, 0)),
+    partitions=i4(3, 4),
+    offsets=i8(10, 1 << 40),
+    flags=bytes((0, 1)),
+    expected=bytes((2, 1)),
+    decoded_ms=f8(1_700_000_000_001.5, 1_700_000_000_001.5),
+    payloads=[b"\x93\x01\x02\x03", b""],
+    kinds=bytes((0, 0)),
+    times_ms=i8(1_700_000_000_000, -1),
+    id_hashes=i8(-5, 6),
+    content_hashes=i8(7, -8),
+    numbers=f8(1.25, NAN, 0.0, -3.5),
+    text_hashes=i8(11, 0, 12, 13),
+    texts=[["DE", None], ["FR", "Łódź"]],
+    touch_entities=bytes((0, 2, 0)),
+    touch_events=i4(0, 0, 1),
+    keys=["c1", "c1\x1ft1", "c2"],
+)
+LABELS = LabelBatch(
+    lane=0,
+    clock_ms=1_700_000_000_000,
+    entities=bytes((0, 1)),
+    keys=["c1", "t1"],
+    id_hashes=i8(-5, -5),
+    times_ms=i8(1_690_000_000_000, 1_690_000_000_000),
+    values=f8(1.0, 1.0),
+    known_at_ms=i8(1_700_000_000_000, 1_700_000_000_000),
+    versions=i8(1, 2),
+)
+PARTS = PartBatch(
+    lane=1,
+    clock_ms=1_700_000_000_000,
+    revision=7,
+    plan=-1234567890123456789,
+    fields=["id:string", "amount:number", "größe:integer"],
+    entities=["customer", "terminal", "pair"],
+    ids=["tx-1"],
+    topics=bytes((0,)),
+    partitions=i4(3),
+    offsets=i8(10),
+    flags=bytes((1,)),
+    expected=bytes((2,)),
+    decoded_ms=f8(1_700_000_000_001.5),
+    history_ms=f8(1_700_000_000_002.5),
+    times_ms=i8(1_700_000_000_000),
+    payloads=[b"\x93\x01\x02\x03"],
+    touch_events=i4(0, 0),
+    touch_entities=bytes((0, 2)),
+    statuses=bytes((0, 1)),
+    arrivals=i8(1, 900),
+    width=2,
+    values=f8(1.0, NAN, 2.5, 3.0),
+    texts=[["DE"], []],
+    approximate=bytes((0, 1, 0, 0)),
+    keys=["c1", "c1\x1ft1"],
+)
+REPORTS = ReportBatch(
+    ids=["tx-1"],
+    values=f8(1.0),
+    known_at_ms=i8(1_700_000_000_000),
+    versions=i8(1_700_000_000_000),
+    sources=["chargeback"],
+    topics=bytes((2,)),
+    partitions=i4(0),
+    offsets=i8(5),
+    raw=[b'{"id":"tx-1","fraud":1}'],
+)
+MESSAGES: dict[str, Message] = {
+    "events": EVENTS,
+    "labels": LABELS,
+    "parts": PARTS,
+    "probe": Probe("p", 3, 1_700_000_000_000.5, ["intake of lane 0"]),
+    "end": End(3, 12),
+    "reports": REPORTS,
+    "letters": Letters([b'{"reason":"empty"}']),
+}
+RECORD = Record(
+    content_hash=-7,
+    event_time=1_700_000_000_000,
+    decided_at=1_700_000_000_005,
+    outcome=2,
+    score=0.875,
+    raw_score=0.5,
+    model="m@1",
+    revision=7,
+    late=True,
+    approximate=["sum_90d"],
+    reasons=[{"feature": "sum_90d", "value": 1.5, "contribution": 0.25, "text": "sum_90d=1.5"}],
+    degraded=["card"],
+    entities=["customer", "card"],
+    keys=["c1", "k1"],
+)
+WAITING = WaitingLabel(1.0, 1_700_000_000_000, 2, "analyst", 472_222, 2, 0, 5, b"{}")
+PENDING = [(0, 3, 10, [encode(PARTS)])]
+
+
+def state() -> dict[str, bytes]:
+    """Return the bytes of everything, by name."""
+    return {
+        **{name: encode(message) for name, message in MESSAGES.items()},
+        "record": encode_record(RECORD),
+        "pending": encode_pending(PENDING),
+        "waiting labels": encode_labels([WAITING]),
+    }

@@ -1,0 +1,61 @@
+"""Messages between stages and what decide remembers lie in savepoints: their bytes are kept in files, a version each.
+
+A change of bytes needs a new version beside the old one, a reader for the old one, and a line in the changelog.
+"""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mitra.decision import UnknownRecordError, decode_record
+from mitra.gather import decode_pending
+from mitra.messages import Message, UnknownMessageError, decode, encode
+from mitra.waiting_labels import UnknownWaitingError, decode_labels
+from tests.golden.messages.samples import MESSAGES, PENDING, RECORD, WAITING, state
+
+GOLDEN: dict[str, bytes] = {
+    name: bytes.fromhex(data)
+    for name, data in json.loads(Path(__file__).with_name("version-1.json").read_text(encoding="utf-8")).items()
+}
+
+
+def test_nothing_is_left_out() -> None:
+    assert set(GOLDEN) == set(state())
+    assert {type(message) for message in MESSAGES.values()} == set(Message.__args__)
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_todays_bytes_are_the_golden_ones(name: str) -> None:
+    assert state()[name].hex() == GOLDEN[name].hex()
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+def test_golden_messages_are_read(name: str) -> None:
+    found = decode(GOLDEN[name])
+    assert type(found) is type(MESSAGES[name])
+    # Compared as bytes: a NaN does not equal itself.
+    assert encode(found) == encode(MESSAGES[name])
+
+
+def test_golden_state_of_decide_is_read() -> None:
+    assert decode_record(GOLDEN["record"]) == RECORD
+    assert decode_pending(GOLDEN["pending"]) == PENDING
+    assert decode_labels(GOLDEN["waiting labels"]) == [WAITING]
+
+
+def test_bytes_of_a_later_version_are_refused_with_what_to_do() -> None:
+    later = {name: bytes((*data[:1], data[1] + 1, *data[2:])) for name, data in GOLDEN.items() if name in MESSAGES}
+    for data in later.values():
+        with pytest.raises(UnknownMessageError, match=r"version=2.*run the release that wrote the savepoint"):
+            decode(data)
+    with pytest.raises(UnknownMessageError, match="kind=200"):
+        decode(b"\xc8\x01")
+    with pytest.raises(UnknownMessageError, match="0 bytes"):
+        decode(b"")
+    with pytest.raises(UnknownMessageError, match="version=2, this release reads 1"):
+        decode_pending(b"\x02" + GOLDEN["pending"][1:])
+    with pytest.raises(UnknownRecordError, match="version=2, this release reads 1"):
+        decode_record(b"\x02" + GOLDEN["record"][1:])
+    with pytest.raises(UnknownWaitingError, match="version=2, this release reads 1"):
+        decode_labels(b"\x02" + GOLDEN["waiting labels"][1:])

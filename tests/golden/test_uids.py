@@ -1,0 +1,66 @@
+"""The uids of the job's operators: a savepoint finds each operator's state by them, so they are kept in a file."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mitra.local.environment import environment
+from mitra.local.files import checkout
+
+HERE = Path(__file__).parent
+GOLDEN = HERE / "uids.txt"
+
+SMALL = "name: small\nevents: {login: {id: id, time: at, fields: {id: string, at: time}}}\n"
+FULL = """
+name: full
+delivery: exactly-once
+events:
+  payment: {id: id, time: at, decided: true, fields: {id: string, at: time, customer: string, amount: number}}
+  login: {id: id, time: at, decided: false, fields: {id: string, at: time, customer: string}}
+entities: {customer: customer}
+labels: {}
+features: {ever: 'count(by=customer, over="ever")'}
+job: {lanes: 4, buckets: 16}
+"""
+
+
+@pytest.fixture(scope="module")
+def plans(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """The plans of two pipelines as different as can be, built in one JVM."""
+    folder = tmp_path_factory.mktemp("uids")
+    paths = [folder / "small.yaml", folder / "full.yaml"]
+    for path, text in zip(paths, (SMALL, FULL), strict=True):
+        path.write_text(text, encoding="utf-8")
+    env = {**environment(heap_mb=512, logs=folder / "logs"), "PYTHONPATH": str(checkout())}
+    command = [sys.executable, str(HERE / "print_uids.py"), *map(str, paths)]
+    said = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=300)
+    assert said.returncode == 0, said.stderr
+    return json.loads(said.stdout.splitlines()[-1])
+
+
+def test_every_operator_has_a_uid(plans: list[dict[str, Any]]) -> None:
+    for plan in plans:
+        assert [name for uid, name in plan["operators"] if not uid] == []
+        uids = [uid for uid, _ in plan["operators"]]
+        assert len(set(uids)) == len(uids)
+        assert set(plan["given"]) <= set(uids)
+
+
+def test_the_uids_are_those_of_the_golden_file(plans: list[dict[str, Any]]) -> None:
+    """Whatever the pipeline says: one more event type or lane, or another delivery, must not orphan state.
+
+    Only another number of buckets must, for the state was cut by it: so that number is part of the uids.
+    """
+    for plan, buckets in zip(plans, (8, 16), strict=True):
+        golden = sorted(GOLDEN.read_text(encoding="utf-8").replace("{buckets}", str(buckets)).splitlines())
+        uids = sorted(uid for uid, _ in plan["operators"])
+        gone = [uid for uid in golden if uid not in uids]
+        new = [uid for uid in uids if uid not in golden]
+        assert uids == golden, (
+            f"the job's uids changed: gone={gone}, new={new}. A savepoint of the released job loses the state of what is "
+            f"gone. If that is meant, change {GOLDEN.name} and say so in CHANGELOG.md (breaking)"
+        )

@@ -1,0 +1,137 @@
+"""What histories must answer, in plain Python over lists: every answer looks at every event that ever arrived.
+
+It shares no code with mitra.history. Events, labels and aggregates are simple records; `answer` is the definition.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+Value = float | int | str | bool | None
+
+
+@dataclass(frozen=True)
+class PastEvent:
+    """An event as a test describes it: `values` by field name, without id and time."""
+
+    kind: str
+    time_ms: int
+    id: str
+    content: int
+    values: dict[str, Value]
+
+
+@dataclass(frozen=True)
+class Label:
+    """A label of an event."""
+
+    id: str
+    event_time_ms: int
+    value: float
+    known_at_ms: int
+    version: int
+
+
+@dataclass(frozen=True)
+class Question:
+    """An aggregate: `window` is ("over", ms), ("last", n) or ("ever", 0); `where` takes an event's values."""
+
+    function: str
+    field: str | None
+    window: tuple[str, int]
+    delay_ms: int = 0
+    where: Callable[[dict[str, Value]], bool | None] | None = None
+    event: str | None = None
+
+
+@dataclass
+class OracleHistory:
+    """One entity's history. `absent_legit_after_ms`: when silence means legit, None for never."""
+
+    label_name: str = "fraud"
+    absent_legit_after_ms: int | None = None
+    events: list[PastEvent] = field(default_factory=list)
+    labels: list[Label] = field(default_factory=list)
+
+    def note(self, label: Label) -> None:
+        """Keep a label, unless that version of it is there already."""
+        if not any(other.id == label.id and other.version == label.version for other in self.labels):
+            self.labels.append(label)
+
+    def touch(self, event: PastEvent, questions: list[Question]) -> tuple[str, int, list[Any]]:
+        """Append an event; return its status, its number of arrival and the answers as of it (none for a conflict)."""
+        for place, old in enumerate(self.events):
+            if old.id == event.id:
+                if old.content != event.content:
+                    return "conflict", place + 1, []
+                return "duplicate", place + 1, [self.answer(q, place) for q in questions]
+        self.events.append(event)
+        place = len(self.events) - 1
+        return "new", place + 1, [self.answer(q, place) for q in questions]
+
+    def answer(self, q: Question, place: int) -> Any:
+        """Answer a question as of the event that arrived at `place`."""
+        me = self.events[place]
+        t = me.time_ms
+        order = sorted(range(len(self.events)), key=lambda i: (self.events[i].time_ms, i))
+        past = [
+            i for i in order if (self.events[i].time_ms, i) <= (t, place) and self.events[i].time_ms <= t - q.delay_ms
+        ]
+        matching = [i for i in past if self._matches(q, self.events[i])]
+        kind, size = q.window
+        if kind == "over":
+            matching = [i for i in matching if self.events[i].time_ms > t - q.delay_ms - size]
+        elif kind == "last":
+            matching = matching[-size:]
+        if q.function in {"previous", "seconds_since"}:
+            before = [i for i in matching if i != place]
+            if not before:
+                return None
+            newest = self.events[before[-1]]
+            return newest.values.get(q.field) if q.function == "previous" else (t - newest.time_ms) / 1000.0
+        events = [self.events[i] for i in matching]
+        if q.function == "first":
+            return events[0].values.get(q.field) if events else None
+        if q.field is None:
+            return float(len(events))
+        if q.field == self.label_name:
+            values = [self._label(event, t) for event in events]
+        else:
+            values = [event.values.get(q.field) for event in events]
+        return reduce(q.function, [value for value in values if value is not None])
+
+    @staticmethod
+    def _matches(q: Question, event: PastEvent) -> bool:
+        if q.event is not None and event.kind != q.event:
+            return False
+        return q.where is None or q.where(event.values) is True
+
+    def _label(self, event: PastEvent, t: int) -> float | None:
+        known = [label for label in self.labels if label.id == event.id and label.known_at_ms <= t]
+        if known:
+            return max(known, key=lambda label: label.version).value
+        after = self.absent_legit_after_ms
+        return 0.0 if after is not None and event.time_ms <= t - after else None
+
+
+def reduce(function: str, values: list[Any]) -> float | None:
+    """Reduce the present values of a window."""
+    if function == "count":
+        return float(len(values))
+    if function == "distinct":
+        return float(len(set(values)))
+    numbers = [float(value) for value in values]
+    if function == "sum":
+        return math.fsum(numbers)
+    if not numbers:
+        return None
+    if function == "min":
+        return min(numbers)
+    if function == "max":
+        return max(numbers)
+    mean = math.fsum(numbers) / len(numbers)
+    if function == "mean":
+        return mean
+    assert function == "std"
+    return math.sqrt(math.fsum((x - mean) ** 2 for x in numbers) / len(numbers))

@@ -1,0 +1,175 @@
+"""Intake and history: what goes to which bucket, and that one bad record harms no other."""
+
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from mitra.blueprint import Blueprint
+from mitra.history import MemoryStore
+from mitra.messages import (
+    End,
+    EventBatch,
+    LabelBatch,
+    Letters,
+    Message,
+    PartBatch,
+    Probe,
+    ReportBatch,
+    decode,
+    encode,
+)
+from mitra.pipeline import load_pipeline
+from mitra.route import Lane
+from mitra.stages.history import HistoryStage
+from mitra.stages.intake import FIELD_SEPARATOR, Intake
+
+NOW_MS = 1_700_000_000_000.0
+PIPELINE = Path(__file__).parents[2] / "simulation" / "pipeline.yaml"
+GOOD = {"id": "a", "time": int(NOW_MS), "customer_id": "c", "terminal_id": "t", "amount": 1.0}
+
+
+@pytest.fixture(scope="module")
+def blueprint() -> Blueprint:
+    return Blueprint(load_pipeline(PIPELINE))
+
+
+@pytest.fixture(scope="module")
+def intake(blueprint: Blueprint) -> Intake:
+    return Intake(blueprint, lambda: NOW_MS)
+
+
+def record(value: Any, topic: str = "payments", offset: int = 0) -> str:
+    data = value if value is None or isinstance(value, bytes) else msgspec.json.encode(value)
+    text = "N" if data is None else "V" + data.decode("latin-1")
+    return FIELD_SEPARATOR.join((topic, "3", str(offset), "2023-11-14 22:13:20.000", text))
+
+
+def taken(intake: Intake, *records: str) -> dict[type[Message], list[tuple[int, Any]]]:
+    found: dict[type[Message], list[tuple[int, Any]]] = defaultdict(list)
+    for bucket, blob in intake.process(Lane(0), records):
+        message = decode(blob)
+        found[type(message)].append((bucket, message))
+    return found
+
+
+def test_one_bad_record_harms_no_other(intake: Intake) -> None:
+    bad = [None, b"", b"\xff", b"{", b'{"a":' * 99, {"id": "x"}, GOOD | {"amount": "much"}]
+    records = [record(GOOD | {"id": "first"})]
+    records += [record(value, offset=offset) for offset, value in enumerate(bad)]
+    records += [record(GOOD | {"id": "last"})]
+    found = taken(intake, *records)
+    assert {id for _, batch in found[EventBatch] for id in batch.ids} == {"first", "last"}
+    ((_, letters),) = found[Letters]
+    assert [msgspec.json.decode(letter)["offset"] for letter in letters.letters] == list(range(len(bad)))
+
+
+def test_a_topic_that_the_pipeline_dropped_harms_nobody(intake: Intake) -> None:
+    found = taken(intake, record(GOOD, "dropped", 8), record(GOOD))
+    assert [batch.ids for _, batch in found[EventBatch]] != []
+    ((_, letters),) = found[Letters]
+    (letter,) = map(msgspec.json.decode, letters.letters)
+    assert (letter["reason"], letter["topic"], letter["offset"]) == ("unknown_topic", "dropped", 8)
+
+
+def test_values_may_hold_any_character(intake: Intake) -> None:
+    odd = GOOD | {"id": "a\x1fb\0c", "country": "Ł\U0001f600"}
+    found = taken(intake, record(odd))
+    batch = found[EventBatch][0][1]
+    assert batch.ids == ["a\x1fb\0c"]
+    assert "Ł\U0001f600" in batch.texts[0]
+
+
+def test_a_probe_goes_to_every_bucket(blueprint: Blueprint, intake: Intake) -> None:
+    topic = blueprint.pipeline.topics.probes
+    found = taken(intake, record(b"here", topic), record(None, topic))
+    probes = found[Probe]
+    buckets = blueprint.pipeline.job.buckets
+    assert sorted(bucket for bucket, probe in probes if probe.id == "here") == list(range(buckets))
+    assert {probe.id for _, probe in probes} == {"here", ""}
+
+
+def test_labels_and_outcomes_go_their_own_ways(blueprint: Blueprint, intake: Intake) -> None:
+    outcome = {
+        "transaction_id": "a", "label": 1.0, "known_at": 5, "version": 1, "source": "", "event_time": 4, "outcome": "allow",
+        "score": None, "raw_score": None, "model": None, "revision": 0, "entities": {"customer": "c", "terminal": "t"},
+    }  # fmt: skip
+    found = taken(
+        intake,
+        record({"id": "a", "fraud": 1}, "labels"),
+        record({"id": "a", "fraud": 7}, "labels", offset=1),
+        record(outcome, blueprint.pipeline.topics.outcomes),
+        record(b"?", blueprint.pipeline.topics.outcomes, offset=2),
+    )
+    ((_, reports),) = found[ReportBatch]
+    assert (reports.ids, reports.raw) == (["a"], [b'{"id":"a","fraud":1}'])
+    assert sorted(key for _, batch in found[LabelBatch] for key in batch.keys) == ["c", "t"]
+    ((_, letters),) = found[Letters]
+    assert [msgspec.json.decode(letter)["reason"] for letter in letters.letters] == ["wrong_type", "not_json"]
+
+
+def parts(stage: HistoryStage, store: MemoryStore, *blobs: bytes) -> list[Message]:
+    return [decode(blob) for _, blob in stage.process(0, store, blobs)]
+
+
+@pytest.fixture
+def stage(blueprint: Blueprint) -> HistoryStage:
+    return HistoryStage(blueprint, 1 << 20, lambda: NOW_MS + 2)
+
+
+def blobs(intake: Intake, *records: str) -> list[bytes]:
+    return [blob for _, blob in intake.process(Lane(0), records)]
+
+
+def test_every_part_that_was_announced_is_answered(blueprint: Blueprint, intake: Intake, stage: HistoryStage) -> None:
+    records = [record(GOOD | {"id": f"p{number}", "customer_id": f"c{number}"}, offset=number) for number in range(30)]
+    came: dict[str, int] = defaultdict(int)
+    announced: dict[str, int] = {}
+    stores = defaultdict(MemoryStore)
+    for bucket, blob in intake.process(Lane(0), records):
+        for _, answer in stage.process(bucket, stores[bucket], [blob]):
+            part = decode(answer)
+            assert isinstance(part, PartBatch)
+            assert part.plan == blueprint.fingerprint
+            for id, expected in zip(part.ids, part.expected, strict=True):
+                came[id] += 1
+                announced[id] = expected
+    assert came == announced
+    assert len(came) == 30
+
+
+def test_events_that_nobody_decides_make_no_parts(intake: Intake, stage: HistoryStage) -> None:
+    login = {"id": "a", "time": int(NOW_MS), "customer_id": "c", "passed": True}
+    store = MemoryStore()
+    assert parts(stage, store, *blobs(intake, record(login, "logins"))) == []
+    assert parts(stage, store, *blobs(intake, record(login, "logins", 1))) == []
+    (found,) = parts(stage, store, *blobs(intake, record(login | {"passed": False}, "logins", 2)))
+    assert isinstance(found, Letters)
+    (letter,) = map(msgspec.json.decode, found.letters)
+    assert (letter["reason"], letter["topic"], letter["partition"], letter["offset"]) == ("conflict", "logins", 3, 2)
+    assert store.data
+
+
+def test_what_history_doesnt_know_passes_unchanged(stage: HistoryStage) -> None:
+    store = MemoryStore()
+    for message in (Letters([b"{}"]), End(0, 3)):
+        assert parts(stage, store, encode(message)) == [message]
+    (probe,) = parts(stage, store, encode(Probe("p", 0, 1.0, ["intake of lane 0"])))
+    assert isinstance(probe, Probe)
+    assert probe.trail == ["intake of lane 0", "history of bucket 0"]
+    assert store.data == {}
+
+
+def test_the_clock_of_a_bucket_is_the_least_of_the_lanes_it_hears(blueprint: Blueprint) -> None:
+    now = [NOW_MS]
+    stage = HistoryStage(blueprint, 1 << 20, lambda: now[0])
+    assert stage._bucket_clock(0, 1, Lane(1).clock_ms) < 0
+    assert stage._bucket_clock(0, 0, 5_000) == 5_000
+    assert stage._bucket_clock(0, 1, Lane(1).clock_ms) == 5_000
+    assert stage._bucket_clock(0, 2, 3_000) == 3_000
+    assert stage._bucket_clock(0, 0, 7_000) == 3_000
+    now[0] += 600_001
+    assert stage._bucket_clock(0, 0, 9_000) == 9_000
+    assert stage._bucket_clock(0, 2, 2_000) == 3_000
