@@ -100,6 +100,14 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True):
     format: int = FORMAT
 
 
+class _Format(Struct):
+    format: int
+
+
+_decode_format = msgspec.json.Decoder(_Format).decode
+_decode_manifest = msgspec.json.Decoder(Manifest).decode
+
+
 def read_manifest(path: Path) -> tuple[Manifest, bytes]:
     """Return the manifest in the file `path` and its bytes; raise `ModelError` or `ProblemsError` if it isn't one."""
     try:
@@ -108,11 +116,11 @@ def read_manifest(path: Path) -> tuple[Manifest, bytes]:
         msg = f"{path} can't be read ({error.strerror}); a model artefact is a folder with {FILE_NAME} in it"
         raise ModelError(msg) from error
     try:
-        released = msgspec.json.decode(content, type=_Format).format
+        released = _decode_format(content).format
         if released != FORMAT:
             msg = f"{path}: format={released} is not one this Mitra reads; it reads format {FORMAT}; upgrade Mitra"
             raise ModelError(msg)
-        manifest = msgspec.json.decode(content, type=Manifest)
+        manifest = _decode_manifest(content)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         msg = f"{path} is not a model's manifest: {error}; write the artefact again with `mitra train`"
         raise ModelError(msg) from error
@@ -163,7 +171,3 @@ def _threshold_problems(thresholds: Thresholds) -> list[Problem]:
     if both and thresholds.review > thresholds.block:  # type: ignore[operator]
         found.append(Problem("thresholds", f"review={thresholds.review} lies above block={thresholds.block}"))
     return found
-
-
-class _Format(Struct):
-    format: int

@@ -21,6 +21,8 @@ BITS = 62  # of a word of 64: the sign stays out of it, and one is left over
 Condition = tuple[str | None, str | None]
 Number = float | None
 
+_decode = msgspec.msgpack.Decoder(list[tuple[str | None, str | None]]).decode
+
 
 class Conditions:
     """The conditions of a plan, numbered; `words` flag words hold their bits."""
@@ -54,7 +56,7 @@ class Conditions:
     @staticmethod
     def decode(data: bytes) -> list[Condition]:
         """Return the list that `encoded` was taken from."""
-        return msgspec.msgpack.decode(data, type=list[tuple[str | None, str | None]])
+        return _decode(data)
 
     def mask(self, aggregate: Aggregate) -> tuple[int, int]:
         """Return the flag word and mask of an aggregate's condition; word -1 and mask 0 for none."""

@@ -26,6 +26,9 @@ class _Stored(msgspec.Struct, array_like=True):
     time_fields: list[str]
 
 
+_decode = msgspec.msgpack.Decoder(_Stored).decode
+
+
 @dataclass(frozen=True)
 class Layout:
     """The columns of a stored event, numbers first; ids and times have columns of their own.
@@ -70,7 +73,7 @@ class Layout:
     @classmethod
     def decode(cls, data: bytes) -> Self:
         """Return the layout that `encoded` was taken from."""
-        stored = msgspec.msgpack.decode(data, type=_Stored)
+        stored = _decode(data)
         types = tuple(kind for _, kind in stored.numeric)
         names = tuple(name for name, _ in stored.numeric)
         return cls(tuple(stored.events), names, types, tuple(stored.text), tuple(stored.time_fields))  # type: ignore[arg-type]

@@ -216,12 +216,15 @@ class Past:
         )
 
 
+_decode = msgspec.msgpack.Decoder(_Stored).decode
+
+
 def decode_past(data: bytes, plan: EntityPlan) -> Past:
     """Return the past in some bytes, as the plan names its sources.
 
     A source the bytes don't know is covered from the newest folded event on; one the plan doesn't ask for is left out.
     """
-    stored = msgspec.msgpack.decode(data, type=_Stored)
+    stored = _decode(data)
     if stored.version != PAST_VERSION:
         raise codec.UnknownStateError(
             f"tiles in state have version={stored.version}; this release reads {PAST_VERSION}: run the one that wrote them"

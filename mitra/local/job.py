@@ -17,6 +17,8 @@ from mitra.pipeline import Pipeline
 from mitra.probe import wait_until_scoring
 
 _CAUSE_LINES = 12
+_CRASH = re.compile(r"fatal error has been detected by the Java.*?# Problematic frame:\n# (?P<frame>[^\n]*)", re.DOTALL)
+_CRASH_REPORT = re.compile(r"# (?P<path>/\S*hs_err\S*)")
 _LOG_LINE = re.compile(r"\d{4}-\d\d-\d\d ")
 
 
@@ -111,11 +113,17 @@ class LocalJob:
 
 def ending(process: ChildProcess) -> str:
     """Return why a job's process ended: in words where the cause is known, else the last lines that it printed."""
-    said = process.output(200)
+    said = process.output(2000)
     if "Cannot map checkpoint/savepoint state" in said:
         return (
             "the state is of a job with other stages, or with another job.buckets, which is fixed for the life of the "
             "state; set job.buckets back, or start without state"
+        )
+    crash = _CRASH.search(said)
+    if crash:
+        return (
+            f"Java crashed in native code, in {crash['frame'].strip()}; its report is "
+            f"{(report['path'] if (report := _CRASH_REPORT.search(said)) else 'an hs_err file in the working folder')}"
         )
     return f"it said last:\n{process.output(30)}"
 

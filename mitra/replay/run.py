@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from mitra.blueprint import Blueprint, model_files
 from mitra.errors import MitraError
 from mitra.local.environment import environment
-from mitra.local.job import failure_causes
+from mitra.local.job import ending, failure_causes
 from mitra.local.process import ChildProcess
 from mitra.pipeline import Pipeline
 from mitra.replay.frames import FrameReader
@@ -146,9 +146,7 @@ def _run_job(
         table.close()
     if status != 0 or ends != parallelism:
         causes = failure_causes(work / "logs")
-        msg = (
-            f"the replay's job ended before its input did; status={status}; {causes[-1] if causes else job.output(30)}"
-        )
+        msg = f"the replay's job ended before its input did; status={status}; {causes[-1] if causes else ending(job)}"
         raise ReplayError(msg)
     return Replayed(0, table.rows, dead_letters, table.duplicates, 0.0)
 
