@@ -1,18 +1,34 @@
-"""The expression language of features and rules: parse, check, compile. Pure: no Flink, no models."""
+"""The expression language of features and rules, and rules themselves: parse, check, compile, judge.
+
+Pure: no Flink, no models.
+"""
 
 from rules.expression import Expression
 from rules.features import CompiledFeatures, check_expressions, compile_features
 from rules.generate import Signal
+from rules.outcomes import OUTCOMES, ListDeclaration, combine
 from rules.problems import ExpressionProblem, ExpressionsError
+from rules.rule import Rule, read_rule, rule_mapping
+from rules.rule_check import check_rules
+from rules.rule_set import Judgement, RuleSet
 from rules.schema import ExpressionSchema
 
 __all__ = [
+    "OUTCOMES",
     "CompiledFeatures",
     "Expression",
     "ExpressionProblem",
     "ExpressionSchema",
     "ExpressionsError",
+    "Judgement",
+    "ListDeclaration",
+    "Rule",
+    "RuleSet",
     "Signal",
     "check_expressions",
+    "check_rules",
+    "combine",
     "compile_features",
+    "read_rule",
+    "rule_mapping",
 ]

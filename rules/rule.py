@@ -1,0 +1,251 @@
+"""A rule as plain data, and the reading of one from a mapping: a control message's or a file's.
+
+Read with every mistake at once; what the texts of a rule mean is checked by `rules.rule_check`.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal, TypeVar, cast, get_args
+
+import msgspec
+
+from mitra.errors import Problem
+from rules.outcomes import OUTCOMES, Outcome
+from rules.problems import closest
+
+Mode = Literal["live", "shadow", "paused"]
+MODES: tuple[Mode, ...] = get_args(Mode)
+
+MAX_REASON = 1_000
+MAX_TAGS = 32
+LATEST_MS = 7_258_118_400_000
+"""2200-01-01: events from later on are no events, so a schedule has no use for such a time."""
+
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_TAG_LENGTH = 64
+_SHOWN = 60
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+T = TypeVar("T")
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A rule. `when` is a boolean expression, `reason` a template (`rules.reasons`).
+
+    It is active where from_ms <= event time < until_ms. With `percent`, it applies to that share of the entities `by`
+    (None: the pipeline's first). `version` is given when a change is taken: 1, 2, … for each id; 0 before.
+    """
+
+    id: str
+    version: int = 0
+    when: str
+    outcome: Outcome
+    reason: str = ""
+    mode: Mode = "live"
+    percent: float | None = None
+    by: str | None = None
+    from_ms: int | None = None
+    until_ms: int | None = None
+    tags: tuple[str, ...] = ()
+
+
+def read_rule(value: object, path: str) -> tuple[Rule | None, list[Problem]]:
+    """Return the rule that a mapping says, or None, and all that is wrong with its form."""
+    reader = _Reader(value, path)
+    if not isinstance(value, Mapping):
+        return None, reader.problems
+    times = reader.read("from", _time), reader.read("until", _time)
+    if times[0] is not None and times[1] is not None and times[1] <= times[0]:
+        reader.add("until", "is not after from, so that the rule is never active", "from <= event time < until")
+    rule_id, when, outcome = (
+        reader.read("id", _id, required=True),
+        reader.read("when", _text, required=True),
+        reader.read("outcome", _choice(OUTCOMES), required=True),
+    )
+    rest: dict[str, Any] = {
+        "reason": reader.read("reason", _reason) or "",
+        "mode": reader.read("mode", _choice(MODES)) or "live",
+        "percent": reader.read("percent", read_percent),
+        "by": reader.read("by", _text),
+        "tags": reader.read("tags", _tags) or (),
+    }
+    if "by" in value and "percent" not in value:
+        reader.add("by", "says nothing without percent", "add percent, or leave by out")
+    reader.close()
+    if reader.problems or rule_id is None or when is None or outcome is None:
+        return None, reader.problems
+    made = Rule(id=rule_id, when=when, outcome=cast(Outcome, outcome), from_ms=times[0], until_ms=times[1], **rest)
+    return made, []
+
+
+def rule_mapping(rule: Rule) -> dict[str, object]:
+    """Return the mapping that `read_rule` reads as this rule; its version, which isn't an author's to give, is left out."""
+    found: dict[str, object] = {"id": rule.id, "when": rule.when, "outcome": rule.outcome}
+    if rule.reason:
+        found["reason"] = rule.reason
+    if rule.mode != "live":
+        found["mode"] = rule.mode
+    if rule.percent is not None:
+        found["percent"] = int(rule.percent) if rule.percent.is_integer() else rule.percent
+    if rule.by is not None:
+        found["by"] = rule.by
+    for name, time_ms in (("from", rule.from_ms), ("until", rule.until_ms)):
+        if time_ms is not None:
+            moment = _EPOCH + timedelta(milliseconds=time_ms)
+            found[name] = moment.isoformat(timespec="milliseconds" if time_ms % 1_000 else "seconds")
+    if rule.tags:
+        found["tags"] = list(rule.tags)
+    return found
+
+
+class Wrong(Exception):  # noqa: N818 - it never leaves: a value that isn't what is allowed
+    """Says what is allowed instead of a value, and maybe a hint."""
+
+    def __init__(self, allowed: str, hint: str = "") -> None:
+        """Keep both texts."""
+        self.allowed = allowed
+        self.hint = hint
+
+
+class _Reader:
+    """Reads a mapping key by key, noting what is wrong; `close` refuses the keys that nobody read."""
+
+    def __init__(self, value: object, path: str) -> None:
+        self.problems: list[Problem] = []
+        self._path = path
+        self._asked: list[str] = []
+        self._values: Mapping[object, object] = value if isinstance(value, Mapping) else {}
+        if not isinstance(value, Mapping):
+            self.problems.append(
+                Problem(path, f"found {found(value)}; allowed: a rule, as a mapping of names to values")
+            )
+
+    def add(self, key: str, message: str, hint: str = "") -> None:
+        self.problems.append(Problem(f"{self._path}.{key}" if self._path else key, message, hint))
+
+    def read(self, key: str, read: Callable[[object], T], *, required: bool = False) -> T | None:
+        self._asked.append(key)
+        value = self._values.get(key)
+        try:
+            if value is not None:
+                return read(value)
+            if required:
+                read(value)
+        except Wrong as wrong:
+            found_ = f"found {found(value)}" if key in self._values else "is missing"
+            self.add(key, f"{found_}; allowed: {wrong.allowed}", wrong.hint)
+        return None
+
+    def close(self) -> None:
+        free = [name for name in self._asked if name not in self._values]
+        for key in self._values:
+            if key in self._asked:
+                continue
+            hint = closest(str(key), free)
+            if key == "version":
+                hint = "the version is given when the change is taken: leave it out"
+            elif key == "examples":
+                hint = "examples stay in the file: they are run by mitra check"
+            shown = str(key) if len(str(key)) <= _SHOWN else f"{str(key)[:_SHOWN]}…"
+            self.add(shown, f"is not known here; allowed: {', '.join(self._asked)}", hint)
+
+
+def found(value: object) -> str:
+    """Return a value as an error message shows it."""
+    match value:
+        case None:
+            return "nothing"
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return f'"{value}"' if len(value) <= _SHOWN else f'"{value[:_SHOWN]}…" ({len(value)} characters)'
+        case Mapping():
+            return f"a mapping of {len(value)}"
+        case list() | tuple():
+            return f"a list of {len(value)}"
+        case int() | float():
+            shown = f"{value:.6g}" if abs(value) >= 1e18 else str(value)
+            return shown if isinstance(value, float) or abs(value) < 10**18 else "a whole number of over 18 digits"
+        case _:
+            return f"a {type(value).__name__}"
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value.strip():
+        hint = "put it in quotes to make it a text" if isinstance(value, bool | int | float) else ""
+        raise Wrong("a text", hint)
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise Wrong("a text in Unicode, without halves of surrogate pairs") from None
+    return value
+
+
+def _id(value: object) -> str:
+    allowed = "letters, digits, _ and -, at most 64"
+    if not isinstance(value, str):
+        raise Wrong(allowed, "put it in quotes to make it a text" if isinstance(value, int | float) else "")
+    if not _ID.fullmatch(value):
+        raise Wrong(allowed)
+    return value
+
+
+def _choice(allowed: tuple[str, ...]) -> Callable[[object], str]:
+    def read(value: object) -> str:
+        if value not in allowed:
+            raise Wrong(", ".join(allowed), closest(value, allowed) if isinstance(value, str) else "")
+        return str(value)
+
+    return read
+
+
+def _reason(value: object) -> str:
+    if value == "":
+        return ""
+    text = _text(value)
+    if len(text) > MAX_REASON:
+        raise Wrong(f"a text of at most {MAX_REASON:,} characters")
+    return text
+
+
+def read_percent(value: object) -> float:
+    """Return a share in percent. Raises Wrong for anything else."""
+    allowed = "a number over 0, up to 100, with at most 2 decimals"
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 100:
+        hint = 'a number, without quotes or "%"' if isinstance(value, str) else ""
+        raise Wrong(allowed, hint or ("to stop a rule, give it the mode paused" if value == 0 else ""))
+    if abs(value * 100 - round(value * 100)) > 1e-9 or round(value * 100) == 0:
+        raise Wrong(allowed)
+    return round(float(value), 2)
+
+
+def _time(value: object) -> int:
+    allowed = "a time like 2026-01-31T08:00:00+01:00, or milliseconds since 1970"
+    if isinstance(value, int) and not isinstance(value, bool):
+        time_ms = value
+    elif isinstance(value, str):
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            raise Wrong(allowed) from None
+        if moment.tzinfo is None:
+            raise Wrong(
+                allowed, f"add the zone: Z for UTC, or an offset: {value}{'' if 'T' in value else 'T00:00:00'}Z"
+            )
+        time_ms = (moment - _EPOCH) // timedelta(milliseconds=1)
+    else:
+        raise Wrong(allowed)
+    if not 0 <= time_ms <= LATEST_MS:
+        raise Wrong(f"{allowed}, between 1970 and 2200")
+    return time_ms
+
+
+def _tags(value: object) -> tuple[str, ...]:
+    allowed = f"a list of at most {MAX_TAGS} texts of up to {_TAG_LENGTH} characters"
+    if not isinstance(value, list | tuple) or len(value) > MAX_TAGS:
+        raise Wrong(allowed, "put it in square brackets" if isinstance(value, str) else "")
+    tags = tuple(_text(one) for one in value)
+    if any(len(one) > _TAG_LENGTH for one in tags):
+        raise Wrong(allowed)
+    return tags

@@ -1,0 +1,135 @@
+"""The texts of rules, checked and compiled; a text that was compiled for a schema is not compiled again."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from mitra.errors import Problem, ProblemsError
+from rules.check import Checker
+from rules.expression import Expression
+from rules.features import check_expressions
+from rules.lacking import Lacking
+from rules.names import decided_scope
+from rules.parse import parse
+from rules.plan import ValueType
+from rules.problems import ExpressionProblem, Source, closest
+from rules.reasons import Template, compile_template
+from rules.rule import Rule
+from rules.schema import ExpressionSchema
+
+_KEPT = 16_384
+"""Texts compiled for one schema: three times the rules that a live set may have."""
+
+
+@dataclass(frozen=True)
+class RuleCode:
+    """The compiled texts of a rule, and the features that they read with the types these had."""
+
+    condition: Expression
+    reason: Template
+    lacking: Lacking
+    types: tuple[tuple[str, ValueType], ...]
+
+    @property
+    def expressions(self) -> tuple[Expression, ...]:
+        """The condition, then those of the reason."""
+        return (self.condition, *self.reason.expressions)
+
+
+class RuleCompiler:
+    """Compiles rules for one schema."""
+
+    def __init__(self, schema: ExpressionSchema) -> None:
+        """Start with nothing compiled."""
+        self._schema = schema
+        self._known: dict[tuple[str, str], RuleCode] = {}
+
+    def compile(self, rule: Rule, types: Mapping[str, ValueType]) -> tuple[RuleCode | None, list[Problem]]:
+        """Return the rule's code, or None, and all that is wrong with it; `types` are the features'."""
+        problems = self._entity_problems(rule)
+        known = self._known.get((rule.when, rule.reason))
+        if known is not None and all(types.get(name) == kind for name, kind in known.types):
+            return known, problems
+        condition, wrong = self._condition(rule, types)
+        problems += wrong
+        scope = decided_scope(self._schema, types)
+        template, wrong = compile_template(rule.reason, f"rules.{rule.id}.reason", self._schema, scope)
+        problems += wrong
+        if condition is None or template is None:
+            return None, problems
+        names = dict.fromkeys(name for one in (condition, *template.expressions) for name in one.features)
+        code = RuleCode(condition, template, Lacking(condition), tuple((name, types[name]) for name in names))
+        if len(self._known) >= _KEPT:
+            self._known.clear()
+        self._known[rule.when, rule.reason] = code
+        return code, problems
+
+    def _condition(
+        self, rule: Rule, types: Mapping[str, ValueType]
+    ) -> tuple[Expression | None, list[ExpressionProblem]]:
+        source = Source(f"rules.{rule.id}.when", rule.when)
+        found = parse(source, self._schema.expression_bytes, self._schema.expression_depth)
+        if found is None:
+            return None, source.problems
+        node = Checker(source, self._schema, decided_scope(self._schema, types)).condition(found, "when")
+        if source.problems:
+            return None, sorted(source.problems, key=lambda one: (one.span.line, one.span.column))
+        return Expression("when", rule.when, node, self._schema.zone), []
+
+    def _entity_problems(self, rule: Rule) -> list[Problem]:
+        if rule.percent is None:
+            return []
+        known, decided = self._schema.entity_by_name, self._schema.decided
+        path = f"rules.{rule.id}.by"
+        usable = [one.name for one in self._schema.entities if set(one.fields) <= decided.by_name.keys()]
+        listed = f"the entities of {decided.name} events are {', '.join(usable)}" if usable else "it has no entities"
+        if rule.by is not None and rule.by not in known:
+            return [Problem(path, f'found "{rule.by}", which is no entity', closest(rule.by, usable) or listed)]
+        entity = entity_of(rule, self._schema)
+        if entity is None:
+            return [Problem(path, "a percent is of entities, and the pipeline has none", "leave percent out")]
+        if entity not in usable:
+            return [Problem(path, f"{decided.name} events have no {entity}", listed)]
+        return []
+
+
+def entity_of(rule: Rule, schema: ExpressionSchema) -> str | None:
+    """Return the entity whose share a rule's percent is: the one it names, or the pipeline's first."""
+    return rule.by or (schema.entities[0].name if schema.entities else None)
+
+
+@lru_cache(maxsize=16)
+def compiler_of(schema: ExpressionSchema) -> RuleCompiler:
+    """Return the one compiler of a schema."""
+    return RuleCompiler(schema)
+
+
+@lru_cache(maxsize=64)
+def _types(schema: ExpressionSchema, features: tuple[tuple[str, str], ...]) -> Mapping[str, ValueType]:
+    expressions = check_expressions(dict(features), schema, "features")
+    return {name: expression.type for name, expression in expressions.items()}
+
+
+def compile_rules(
+    rules: Iterable[Rule], features: Mapping[str, str], schema: ExpressionSchema
+) -> list[tuple[Rule, RuleCode]]:
+    """Compile rules that may read these features.
+
+    Raises ExpressionsError if a feature is wrong, ProblemsError with everything wrong with all rules.
+    """
+    types = _types(schema, tuple(features.items()))
+    compiler = compiler_of(schema)
+    made, problems = [], []
+    for rule in rules:
+        code, wrong = compiler.compile(rule, types)
+        problems += wrong
+        if code is not None:
+            made.append((rule, code))
+    if problems:
+        raise ProblemsError("rules", problems)
+    return made
+
+
+def check_rules(rules: Mapping[str, Rule], features: Mapping[str, str], schema: ExpressionSchema) -> None:
+    """Check the texts of rules and the entities they name; raises what `compile_rules` does."""
+    compile_rules(rules.values(), features, schema)
