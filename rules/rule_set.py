@@ -64,9 +64,9 @@ class RuleSet:
         self.aggregates: tuple[Aggregate, ...] = tuple(found.values())
         self.signals = tuple(dict.fromkeys(signal for one in expressions for signal in one.signals))
         self.features = tuple(signal.name for signal in self.signals if signal.kind == "feature")
-        place = {signal: number for number, signal in enumerate(self.signals)}
+        self._place = place = {signal: number for number, signal in enumerate(self.signals)}
         self._rules = [_Bound(rule, code, place, schema) for rule, code in chosen]
-        self._calls = [(*_bound(one.code.condition, place), one) for one in self._rules]
+        self._calls = [(one.get, one.function, one) for one in self._rules]
         self._lists = {one.mark: one for one in lists}
 
     @classmethod
@@ -96,6 +96,7 @@ class RuleSet:
         shadow: list[dict[str, Any]] = []
         not_evaluated: dict[str, list[str]] = {}
         outcome: int | None = None
+        named: dict[Signal, Value] | None = None
         hits = tuple(self._lists[mark] for mark in sorted(marks) if mark in self._lists) if marks else ()
         fired: list[dict[str, Any]] = [
             {"id": hit.mark, "version": 0, "outcome": OUTCOMES[hit.outcome], "reason": hit.reason} for hit in hits
@@ -104,16 +105,18 @@ class RuleSet:
             if not one.applies(time_ms, keys, marks):
                 continue
             rule = one.rule
-            value = one.evaluate(values, time_ms)
+            read = one.get(values)
+            value = one.function(read, time_ms)
             if value is None:
-                signals = dict(zip(self.signals, values, strict=False))
-                not_evaluated[rule.id] = one.code.lacking.names(signals, time_ms)
+                if named is None:
+                    named = dict(zip(self.signals, values, strict=False))
+                not_evaluated[rule.id] = one.code.lacking.names(read, named, time_ms)
             elif value:
                 said = {
                     "id": rule.id,
                     "version": rule.version,
                     "outcome": rule.outcome,
-                    "reason": one.reason(values, time_ms),
+                    "reason": one.reason(values, time_ms, self._place),
                 }
                 if rule.mode == "shadow":
                     shadow.append(said)
@@ -126,16 +129,16 @@ class RuleSet:
 class _Bound:
     """A rule with its places in the layout."""
 
-    __slots__ = ("_condition", "_entity", "_reason", "_snooze", "code", "outcome", "rule")
+    __slots__ = ("_entity", "_reason", "_snooze", "code", "function", "get", "outcome", "rule")
 
     def __init__(self, rule: Rule, code: RuleCode, place: Mapping[Signal, int], schema: ExpressionSchema) -> None:
         self.rule = rule
         self.code = code
         self.outcome = OUTCOMES.index(rule.outcome)
+        self.get, self.function = _bound(code.condition, place)
         self._entity = entity_of(rule, schema) or ""
         self._snooze = f"{SNOOZE}{rule.id}"
-        self._condition = _bound(code.condition, place)
-        self._reason = [_bound(one, place) for one in code.reason.expressions]
+        self._reason: list[tuple[Getter, Evaluate]] | None = None
 
     def applies(self, time_ms: int, keys: Mapping[str, str], marks: Collection[str]) -> bool:
         """Tell whether the rule is asked at all: by schedule, snooze and rollout."""
@@ -147,11 +150,10 @@ class _Bound:
             and (rule.percent is None or applies(rule.id, keys.get(self._entity), rule.percent))
         )
 
-    def evaluate(self, values: Sequence[Value], time_ms: int) -> Value:
-        get, function = self._condition
-        return function(get(values), time_ms)
-
-    def reason(self, values: Sequence[Value], time_ms: int) -> str:
+    def reason(self, values: Sequence[Value], time_ms: int, place: Mapping[Signal, int]) -> str:
+        """Return the reason filled in; its expressions are bound when the rule first fires."""
+        if self._reason is None:
+            self._reason = [_bound(one, place) for one in self.code.reason.expressions]
         return self.code.reason.filled(function(get(values), time_ms) for get, function in self._reason)
 
 
