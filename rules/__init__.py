@@ -10,12 +10,15 @@ from rules.outcomes import OUTCOMES, ListDeclaration, combine
 from rules.problems import ExpressionProblem, ExpressionsError
 from rules.rule import Rule, read_rule, rule_mapping
 from rules.rule_check import check_rules
+from rules.rule_examples import run_examples
+from rules.rule_file import Example, RuleInFile, read_rule_file
 from rules.rule_set import Judgement, RuleSet
 from rules.schema import ExpressionSchema
 
 __all__ = [
     "OUTCOMES",
     "CompiledFeatures",
+    "Example",
     "Expression",
     "ExpressionProblem",
     "ExpressionSchema",
@@ -23,6 +26,7 @@ __all__ = [
     "Judgement",
     "ListDeclaration",
     "Rule",
+    "RuleInFile",
     "RuleSet",
     "Signal",
     "check_expressions",
@@ -30,5 +34,7 @@ __all__ = [
     "combine",
     "compile_features",
     "read_rule",
+    "read_rule_file",
     "rule_mapping",
+    "run_examples",
 ]

@@ -55,9 +55,6 @@ def read_rule(value: object, path: str) -> tuple[Rule | None, list[Problem]]:
     reader = _Reader(value, path)
     if not isinstance(value, Mapping):
         return None, reader.problems
-    times = reader.read("from", _time), reader.read("until", _time)
-    if times[0] is not None and times[1] is not None and times[1] <= times[0]:
-        reader.add("until", "is not after from, so that the rule is never active", "from <= event time < until")
     rule_id, when, outcome = (
         reader.read("id", _id, required=True),
         reader.read("when", _text, required=True),
@@ -70,6 +67,9 @@ def read_rule(value: object, path: str) -> tuple[Rule | None, list[Problem]]:
         "by": reader.read("by", _text),
         "tags": reader.read("tags", _tags) or (),
     }
+    times = reader.read("from", read_time), reader.read("until", read_time)
+    if times[0] is not None and times[1] is not None and times[1] <= times[0]:
+        reader.add("until", "is not after from, so that the rule is never active", "from <= event time < until")
     if "by" in value and "percent" not in value:
         reader.add("by", "says nothing without percent", "add percent, or leave by out")
     reader.close()
@@ -164,9 +164,10 @@ def found(value: object) -> str:
             return f"a mapping of {len(value)}"
         case list() | tuple():
             return f"a list of {len(value)}"
-        case int() | float():
-            shown = f"{value:.6g}" if abs(value) >= 1e18 else str(value)
-            return shown if isinstance(value, float) or abs(value) < 10**18 else "a whole number of over 18 digits"
+        case int():
+            return str(value) if abs(value) < 10**18 else "a whole number of over 18 digits"
+        case float():
+            return f"{value:.6g}"
         case _:
             return f"a {type(value).__name__}"
 
@@ -220,7 +221,8 @@ def read_percent(value: object) -> float:
     return round(float(value), 2)
 
 
-def _time(value: object) -> int:
+def read_time(value: object) -> int:
+    """Return a time as epoch milliseconds. Raises Wrong for anything else."""
     allowed = "a time like 2026-01-31T08:00:00+01:00, or milliseconds since 1970"
     if isinstance(value, int) and not isinstance(value, bool):
         time_ms = value
@@ -245,7 +247,10 @@ def _tags(value: object) -> tuple[str, ...]:
     allowed = f"a list of at most {MAX_TAGS} texts of up to {_TAG_LENGTH} characters"
     if not isinstance(value, list | tuple) or len(value) > MAX_TAGS:
         raise Wrong(allowed, "put it in square brackets" if isinstance(value, str) else "")
-    tags = tuple(_text(one) for one in value)
+    try:
+        tags = tuple(_text(one) for one in value)
+    except Wrong as wrong:
+        raise Wrong(allowed, wrong.hint) from None
     if any(len(one) > _TAG_LENGTH for one in tags):
         raise Wrong(allowed)
     return tags
