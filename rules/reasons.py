@@ -66,6 +66,12 @@ def compile_template(
         node = None if found is None else Checker(source, schema, scope).value(found)
         if node is not None and not source.problems:
             expressions.append(Expression("reason", piece, node, schema.zone))
+        colon = _end(piece, 0, ":") if source.problems else None
+        if colon is not None:
+            whole.add(
+                _at(whole.text, start + colon), "a format behind : is not part of the language", "write round(x, 2)"
+            )
+            continue
         for problem in source.problems:
             whole.add(_moved(problem.span, whole.text, start), problem.message, problem.hint)
     if len(pieces) > MAX_EXPRESSIONS:
@@ -87,7 +93,7 @@ def _split(source: Source) -> tuple[list[str], list[tuple[int, str]]]:
             source.add(_at(text, at), "a brace is closed that was not opened", "for a brace itself, write }}")
             at += 1
         elif character == "{":
-            end = _end(text, at + 1)
+            end = _end(text, at + 1, "}")
             if end is None:
                 source.add(_at(text, at), "a brace is opened and not closed", "for a brace itself, write {{")
                 break
@@ -100,8 +106,8 @@ def _split(source: Source) -> tuple[list[str], list[tuple[int, str]]]:
     return texts, pieces
 
 
-def _end(text: str, start: int) -> int | None:
-    """Return the place of the closing brace; braces in quotes don't count."""
+def _end(text: str, start: int, wanted: str) -> int | None:
+    """Return the place of the next `wanted` character; those in quotes don't count."""
     quote = ""
     at = start
     while at < len(text):
@@ -113,7 +119,7 @@ def _end(text: str, start: int) -> int | None:
                 quote = ""
         elif character in "\"'":
             quote = character
-        elif character == "}":
+        elif character == wanted:
             return at
         at += 1
     return None

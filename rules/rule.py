@@ -147,8 +147,7 @@ class _Reader:
                 hint = "the version is given when the change is taken: leave it out"
             elif key == "examples":
                 hint = "examples stay in the file: they are run by mitra check"
-            shown = str(key) if len(str(key)) <= _SHOWN else f"{str(key)[:_SHOWN]}…"
-            self.add(shown, f"is not known here; allowed: {', '.join(self._asked)}", hint)
+            self.add(plain(str(key)), f"is not known here; allowed: {', '.join(self._asked)}", hint)
 
 
 def found(value: object) -> str:
@@ -159,7 +158,7 @@ def found(value: object) -> str:
         case bool():
             return "true" if value else "false"
         case str():
-            return f'"{value}"' if len(value) <= _SHOWN else f'"{value[:_SHOWN]}…" ({len(value)} characters)'
+            return f'"{plain(value)}"' if len(value) <= _SHOWN else f'"{plain(value)}" ({len(value)} characters)'
         case Mapping():
             return f"a mapping of {len(value)}"
         case list() | tuple():
@@ -170,6 +169,12 @@ def found(value: object) -> str:
             return f"{value:.6g}"
         case _:
             return f"a {type(value).__name__}"
+
+
+def plain(text: str) -> str:
+    """Return the beginning of a text, without what doesn't print: it may move a cursor, or be no Unicode at all."""
+    short = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+    return short if short.isprintable() else "".join(one if one.isprintable() else "·" for one in short)
 
 
 def _text(value: object) -> str:

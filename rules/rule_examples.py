@@ -13,7 +13,7 @@ from rules.generate import Signal
 from rules.plan import Value, ValueType
 from rules.problems import ExpressionsError, closest
 from rules.reasons import shown
-from rules.rule import Wrong, found, read_time
+from rules.rule import Wrong, found, plain, read_time
 from rules.rule_check import compile_rules
 from rules.rule_file import Example, RuleInFile
 from rules.schema import ExpressionSchema
@@ -93,7 +93,7 @@ class _Run:
         values: dict[Signal, Value] = {}
         time_ms = None
         for name, value in example.event.items():
-            path = f"{example.path}.event.{name}"
+            path = f"{example.path}.event.{plain(name)}"
             if name in {event.time, "time"}:
                 try:
                     time_ms = read_time(value)
@@ -118,7 +118,7 @@ class _Run:
     def _given(self, example: Example, problems: list[Problem]) -> dict[Signal, Value]:
         values: dict[Signal, Value] = {}
         for text, value in example.given.items():
-            path = f"{example.path}.given.{text}"
+            path = f"{example.path}.given.{plain(text)}"
             if text in self._features:
                 signal, kind = Signal("feature", text), self._features[text].type
             else:

@@ -10,7 +10,7 @@ from typing import Protocol
 from mitra.errors import Problem, ProblemsError
 from rules.plan import Value
 from rules.problems import closest
-from rules.rule import Rule, found, read_rule
+from rules.rule import Rule, found, plain, read_rule
 
 _EXAMPLE_KEYS = ("event", "given", "fires")
 
@@ -68,13 +68,14 @@ def read_rule_file(document: RuleDocument, name: str) -> list[RuleInFile]:
         mapping = {key: inner for key, inner in one.items() if key != "examples"} if isinstance(one, Mapping) else one
         rule, wrong = read_rule(mapping, place)
         problems += wrong
-        if rule is None:
-            continue
-        if rule.id in first_lines:
-            at = f" on line {first_lines[rule.id]}" if first_lines[rule.id] else ""
-            problems.append(Problem(f"{place}.id", f'found "{rule.id}", which is the id of the rule{at} too'))
-        first_lines.setdefault(rule.id, line)
-        read.append(RuleInFile(rule, examples, line))
+        rule_id = one.get("id") if isinstance(one, Mapping) else None
+        if isinstance(rule_id, str) and rule_id in first_lines:
+            message = f"found {found(rule_id)}, which is the id of the rule on line {first_lines[rule_id]} too"
+            problems.append(Problem(f"{place}.id", message))
+        elif isinstance(rule_id, str):
+            first_lines[rule_id] = line
+        if rule is not None:
+            read.append(RuleInFile(rule, examples, line))
     if problems:
         placed = [_with_line(problem, document.lines) for problem in problems]
         raise ProblemsError(name, sorted(placed, key=lambda one: one.line or 0))
@@ -85,7 +86,7 @@ def _rules(value: object, problems: list[Problem]) -> tuple[list[object], str | 
     """Return the rules in a document, and the path of their list, None where one stands alone."""
     if isinstance(value, Mapping) and "rules" in value:
         problems += [
-            Problem(str(key), "is not known here; allowed: rules", "a rule's keys stand in the rule")
+            Problem(plain(str(key)), "is not known here; allowed: rules", "a rule's keys stand in the rule")
             for key in value
             if key != "rules"
         ]
@@ -129,7 +130,9 @@ def _example(value: object, path: str, lines: Mapping[str, int], problems: list[
     for key in value:
         if key not in _EXAMPLE_KEYS:
             hint = closest(str(key), _EXAMPLE_KEYS)
-            problems.append(Problem(f"{path}.{key}", f"is not known here; allowed: {', '.join(_EXAMPLE_KEYS)}", hint))
+            problems.append(
+                Problem(f"{path}.{plain(str(key))}", f"is not known here; allowed: {', '.join(_EXAMPLE_KEYS)}", hint)
+            )
     fires = value.get("fires")
     if "fires" not in value:
         problems.append(Problem(f"{path}.fires", "is missing; allowed: true, false, null (it can't be decided)"))
@@ -153,5 +156,7 @@ def _values(value: object, path: str, problems: list[Problem]) -> dict[str, Valu
         if one is None or isinstance(one, bool | int | float | str):
             read[str(key)] = one
         else:
-            problems.append(Problem(f"{path}.{key}", f"found {found(one)}; allowed: a text, number or boolean"))
+            problems.append(
+                Problem(f"{path}.{plain(str(key))}", f"found {found(one)}; allowed: a text, number or boolean")
+            )
     return read

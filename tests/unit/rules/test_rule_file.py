@@ -79,6 +79,7 @@ def test_what_is_wrong_is_told_with_its_line_all_at_once():
         ("rules[0].examples[0].fires", 6),
         ("rules[0].examples[0].event", 6),
         ("rules[2].when", 10),
+        ("rules[2].id", 10),
         ("rules[2].whn", 11),
     ]
     assert "did you mean when?" in str(caught.value)
