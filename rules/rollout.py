@@ -13,7 +13,7 @@ SLOTS = 10_000
 
 def slot_of(rule_id: str, key: str) -> int:
     """Return the slot, 0 … 9,999, of an entity's key for a rule."""
-    return xxhash.xxh3_64_intdigest(f"{rule_id}\0{key}".encode()) % SLOTS
+    return xxhash.xxh3_64_intdigest(f"{rule_id}\0{key}".encode(errors="surrogatepass")) % SLOTS
 
 
 def applies(rule_id: str, key: str | None, percent: float) -> bool:

@@ -86,10 +86,11 @@ class RuleSet:
     def judge(
         self, values: Sequence[Value], time_ms: int, keys: Mapping[str, str], marks: Collection[str] = ()
     ) -> Judgement:
-        """Judge one transaction. Never raises, whatever the values.
+        """Judge one transaction. Never raises: a value of a wrong type leaves undecided what reads it.
 
         `values` is a list or tuple in the order of `signals`, None for missing; booleans may come as 1.0 and 0.0, integers
-        as whole floats. `keys` are those of its entities by name, `marks` the lists that hold one and the snoozed rules.
+        as whole floats. `keys` are those of its entities by name; `marks` name the lists that hold one, and the rules
+        that are snoozed for one; those of lists that aren't declared are passed over.
         """
         # Most rules don't fire, so that is all that is asked of all; whether a rule applies is asked of the others.
         open_ = [one for get, function, one in self._calls if function(get(values), time_ms) is not False]

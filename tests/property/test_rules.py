@@ -242,3 +242,19 @@ def test_what_was_compiled_before_changes_nothing(data: st.DataObject):
             assert not fits
         else:
             assert fits
+
+
+JUNK_VALUES = st.sampled_from(
+    [None, True, 1.0, 10**400, -(10**18), math.nan, math.inf, -math.inf, "", "a lot", "\ud800", 5]
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_values_of_the_wrong_type_stop_nothing(data: st.DataObject):
+    conditions: dict[str, Tree] = {}
+    drawn = [data.draw(rules(id, conditions, ())) for id in IDS]
+    made = RuleSet.compile([*drawn, Rule(id="good", when="True", outcome="allow")], {}, SCHEMA)
+    values = [data.draw(JUNK_VALUES) for _ in made.signals]
+    judged = made.judge(values, data.draw(st.integers(0, 10**13)), {"customer": "c"})
+    assert "good" in [one["id"] for one in judged.fired]
