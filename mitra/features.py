@@ -12,6 +12,7 @@ from mitra.gather import Gathered
 from mitra.history import Plan
 from rules import CompiledFeatures
 
+_PATTERNS = 4096  # of inexact aggregates, each with the names of the features behind it, are remembered
 _FEW_TOUCHES = 64
 """Up to here one touch after the other is copied: a pass over all of them for each entity costs as much as 20 copies."""
 
@@ -86,6 +87,7 @@ class FeaturePlan:
         ]
         self._needed_columns = np.array([column for column, _, _ in self._needed if column is not None], dtype=np.int64)
         self._used_by = self._features_by_column()
+        self._names_by_pattern: dict[tuple[int, bytes], frozenset[str]] = {}
 
     def aggregates(self, gathered: Gathered) -> Array:
         """Return float64[n, all numeric aggregates], NaN where an entity was not touched or a value is missing."""
@@ -173,12 +175,23 @@ class FeaturePlan:
 
     def approximate(self, gathered: Gathered) -> dict[int, list[str]]:
         """Return, by row, the features that used the edge of a tile."""
-        found: dict[int, set[str]] = {}
+        found: dict[int, frozenset[str]] = {}
         if gathered.approximate is None:
             return {}
-        for touch, aggregate in zip(*np.nonzero(gathered.approximate), strict=True):
+        for touch in np.flatnonzero(gathered.approximate.any(axis=1)).tolist():
             row = int(gathered.rows[touch])
-            start, width = self._blocks[int(gathered.entities[touch])]
-            if row >= 0 and aggregate < width:
-                found.setdefault(row, set()).update(self._used_by[start + int(aggregate)])
+            if row >= 0:
+                names = self._names_of(int(gathered.entities[touch]), gathered.approximate[touch].tobytes())
+                found[row] = found.get(row, names) | names
         return {row: sorted(names) for row, names in found.items()}
+
+    def _names_of(self, entity: int, marked: bytes) -> frozenset[str]:
+        """Return the features behind an entity's marked aggregates; a window reaches into tiles or doesn't, so few patterns occur."""
+        names = self._names_by_pattern.get((entity, marked))
+        if names is None:
+            start, width = self._blocks[entity]
+            names = frozenset(name for place in range(width) if marked[place] for name in self._used_by[start + place])
+            if len(self._names_by_pattern) >= _PATTERNS:
+                self._names_by_pattern.clear()
+            self._names_by_pattern[entity, marked] = names
+        return names

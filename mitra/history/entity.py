@@ -17,15 +17,15 @@ _OVERHEAD_BYTES = 1200  # of the objects around the rows
 class Record:
     """An entity's rows (words of `columns` × `cap`), and what its directory says; `handle` is its row of the cache's `info`.
 
-    `texts` are those of the open rows as they are stored, `tail` (hashes, None until wanted) and `tail_texts` are
-    those of the last segment; `names` are texts by hash that were looked up.
+    `texts` are those of the open rows as they are stored, `tail_texts` those of the last
+    segment, None until they are wanted; `names` are texts by hash that were looked up.
     `notes` are the used rows of `note_room`.
     `late` maps a segment's number to events inserted into it in this batch. `changed`: the directory is to be encoded again.
     """
 
     __slots__ = (
         "bucket", "cap", "changed", "directory", "entity", "extra", "grown", "handle", "key", "late", "names", "note_room", "notes", "past",
-        "past_changed", "tail", "tail_texts", "texts", "weighed", "words",
+        "past_changed", "tail_texts", "texts", "weighed", "words",
     )  # fmt: skip
 
     def __init__(self, key: str, bucket: int, entity: int, handle: int) -> None:
@@ -40,8 +40,7 @@ class Record:
         self.extra = b""
         self.changed = True
         self.texts = b""
-        self.tail: set[int] | None = None
-        self.tail_texts = b""
+        self.tail_texts: bytes | None = None
         self.names: dict[int, str] = {}
         self.late: dict[int, list[int]] = {}
         self.past_changed = False

@@ -96,6 +96,6 @@ def remove_oldest(work: Work, record: Record, count: int) -> None:
     record.changed = True
     if not segments:
         directory.skip = 0
-        record.tail = None
+        record.tail_texts = None
     if from_open > 0:
         keep_open_texts(work, record)

@@ -7,7 +7,7 @@ from mitra.history.columns import ADDRESS, COUNTER, ROWS, SEALED
 from mitra.history.entity import Record
 from mitra.history.store import segment_key
 from mitra.history.stored_rows import encode_rows
-from mitra.history.texts import hashes_of, keep_open_texts, open_texts, segment_texts
+from mitra.history.texts import hashes_of, keep_open_texts, open_texts, stored_texts, text_columns
 from mitra.history.work import Work
 
 # Open rows are written with every event, the last segment with every OPEN_MOST - OPEN_LEAST-th: these sizes make that about
@@ -31,21 +31,19 @@ def seal(work: Work, record: Record) -> None:
         if not segments or segments[-1] >= SEGMENT_ROWS:
             segments += [directory.next_segment, 0]
             directory.next_segment += 1
-            record.tail = set()
             record.tail_texts = b""
         number = segments[-2]
         take = min(move, SEGMENT_ROWS - segments[-1])
         segments[-1] += take
         first, stop = _span(record, len(segments) - 2)
         if number not in record.late:
-            if record.tail is None:
-                texts = segment_texts(work, record, number)
-                record.tail = set(texts)
-                record.tail_texts = b"".join(texts.values())
-            fresh = [h for h in hashes_of(work, record, sealed, sealed + take) if h not in record.tail]
-            record.tail.update(fresh)
+            if record.tail_texts is None:
+                record.tail_texts = stored_texts(work, record, number)
+            known = set(hashes_of(work, record, first, sealed))
+            fresh = [h for h in hashes_of(work, record, sealed, sealed + take) if h not in known]
             record.tail_texts += b"".join(open_texts(work, record, fresh).values())
-            _segment(work, record, len(segments) - 2, first, stop, record.tail_texts)
+            full = stop - first >= SEGMENT_ROWS and len(segments) > 2 * PACK_FROM
+            _segment(work, record, len(segments) - 2, first, stop, record.tail_texts, pack=full)
         else:
             record.late[number] = [*record.late[number], _FROM_OPEN]
         sealed += take
@@ -72,23 +70,49 @@ def rewrite_late(work: Work, record: Record) -> None:
         inserted = record.late.pop(segments[place], None)
         if inserted is None:
             continue
-        texts = segment_texts(work, record, segments[place])
-        if _FROM_OPEN in inserted:
-            texts.update(codec.decode_texts(record.texts))
-        for event in inserted:
-            if event >= 0:
-                row = zip(work.events.text_hashes[event].tolist(), work.events.texts[event], strict=True)
-                texts.update((h, codec.encode_text(t)) for h, t in row if t is not None)
         first, stop = _span(record, place)
-        kept = {h: texts[h] for h in hashes_of(work, record, first, stop) if h in texts}
+        if _FROM_OPEN in inserted or (place == 0 and record.directory.skip):
+            texts = _texts_anew(work, record, segments[place], inserted, first, stop)
+        else:
+            texts = stored_texts(work, record, segments[place]) + _new_texts(work, record, inserted, first, stop)
         if place == len(segments) - 2:
-            record.tail = set(kept)
-            record.tail_texts = b"".join(kept.values())
-        _segment(work, record, place, first, stop, b"".join(kept.values()))
+            record.tail_texts = texts
+        # Not deflated: who got one late row gets more, and 300 µs each time is what three payments cost.
+        _segment(work, record, place, first, stop, texts, pack=False)
     record.changed = True
 
 
-def _segment(work: Work, record: Record, place: int, first: int, stop: int, texts: bytes) -> None:
+def _texts_anew(work: Work, record: Record, number: int, inserted: list[int], first: int, stop: int) -> bytes:
+    """Return the texts of a segment that took in open rows as well, or lost some: those that its rows hold, and no other."""
+    texts = codec.decode_texts(stored_texts(work, record, number))
+    if _FROM_OPEN in inserted:
+        texts.update(codec.decode_texts(record.texts))
+    texts.update(_texts_of(work, inserted))
+    return b"".join([texts[h] for h in hashes_of(work, record, first, stop) if h in texts])
+
+
+def _new_texts(work: Work, record: Record, inserted: list[int], first: int, stop: int) -> bytes:
+    """Return the texts of inserted events that no other row of the segment holds: all others are stored with it."""
+    mine = work.events.text_hashes[inserted].ravel().tolist()
+    rows = text_columns(work, record, first, stop)
+    return b"".join(
+        [text for h, text in _texts_of(work, inserted).items() if np.count_nonzero(rows == h) == mine.count(h)]
+    )
+
+
+def _texts_of(work: Work, inserted: list[int]) -> dict[int, bytes]:
+    """Return the texts of some of the batch's events by hash, as they are stored."""
+    hashes, texts = work.events.text_hashes, work.events.texts
+    return {
+        h: codec.encode_text(text)
+        for event in inserted
+        if event >= 0
+        for h, text in zip(hashes[event].tolist(), texts[event], strict=True)
+        if text is not None
+    }
+
+
+def _segment(work: Work, record: Record, place: int, first: int, stop: int, texts: bytes, *, pack: bool) -> None:
     """Write rows [first, stop) as the segment at `place` of the directory."""
     directory = record.directory
     stored = np.empty((stop - first) * (work.shape.stored - 1), np.int64)
@@ -101,5 +125,5 @@ def _segment(work: Work, record: Record, place: int, first: int, stop: int, text
     work.entries[segment_key(record.key, number)] = codec.encode_block(
         stop - first, work.plan.layout.fingerprint, work.plan.conditions.fingerprint,
         int(work.cache.info[record.handle, COUNTER]), stored, texts,
-        pack=stop - first >= SEGMENT_ROWS and len(directory.segments) > 2 * PACK_FROM,
+        pack=pack,
     )  # fmt: skip

@@ -94,10 +94,13 @@ def _late_text(work: Work, record: Record, hashed: int) -> bytes | None:
 
 def segment_texts(work: Work, record: Record, number: int) -> dict[int, bytes]:
     """Return the texts of a segment by hash."""
+    return codec.decode_texts(stored_texts(work, record, number))
+
+
+def stored_texts(work: Work, record: Record, number: int) -> bytes:
+    """Return the texts of a segment as they are stored, none if it isn't."""
     data = work.store.get(segment_key(record.key, number))
-    if data is None:
-        return {}
-    return codec.decode_texts(work.reader.block(data, work.store).texts)
+    return b"" if data is None else work.reader.block(data, work.store).texts
 
 
 def keep_open_texts(work: Work, record: Record) -> None:
@@ -109,8 +112,12 @@ def keep_open_texts(work: Work, record: Record) -> None:
 
 def hashes_of(work: Work, record: Record, first: int, stop: int) -> list[int]:
     """Return the distinct text hashes of some rows, in order of appearance."""
-    start = FIELDS + work.shape.numeric
-    columns = record.words.reshape(-1, record.cap)[start : start + work.shape.texts, first:stop]
-    found = dict.fromkeys(columns.T.ravel().tolist())
+    found = dict.fromkeys(text_columns(work, record, first, stop).T.ravel().tolist())
     found.pop(0, None)
     return list(found)
+
+
+def text_columns(work: Work, record: Record, first: int, stop: int) -> _Array:
+    """Return the text hashes of some rows: int64[text columns, stop - first]."""
+    start = FIELDS + work.shape.numeric
+    return record.words.reshape(-1, record.cap)[start : start + work.shape.texts, first:stop]
