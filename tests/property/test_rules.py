@@ -45,7 +45,8 @@ agreeing = trees("boolean", 3, {}).filter(distances_agree)
 def rules(draw: st.DrawFn, id: str, conditions: dict[str, Tree], features: tuple[str, ...]) -> Rule:
     """Draw a rule, and note its condition's tree under its id."""
     kinds = dict.fromkeys(features, "boolean")
-    conditions[id] = draw(trees("boolean", draw(st.integers(0, 3)), kinds).filter(distances_agree))
+    some = trees("boolean", draw(st.integers(0, 3)), kinds).filter(distances_agree)
+    conditions[id] = draw(some | st.just(Tree("literal", "boolean", (), detail=True)))
     percent = draw(st.none() | st.integers(1, 10_000))
     reasons = ("", "text", "{amount} {{}} {country}", "{amount / items}", *(f"{{{name}}}!" for name in features))
     return Rule(

@@ -1,5 +1,7 @@
 """Rules judged: what fires, what lacks what, who a rule applies to and when."""
 
+from itertools import permutations
+
 import pytest
 
 from mitra.errors import ProblemsError
@@ -173,9 +175,17 @@ def test_no_rules_say_nothing():
 
 
 def test_what_a_rule_lacks_is_the_reader_s_to_keep():
-    made = compiled(rule("shy", "online"))
+    made = compiled(rule("shy", "not online"))
     judge(made, {}).not_evaluated["shy"].append("mine")
     assert judge(made, {}).not_evaluated == {"shy": ["online"]}
+
+
+@pytest.mark.parametrize("outcomes", list(permutations(["allow", "review", "block"])))
+def test_the_strongest_of_the_rules_that_fire_is_the_outcome(outcomes: tuple[str, ...]):
+    live = [rule(id, "True", outcome) for id, outcome in zip("abc", outcomes, strict=True)]
+    assert judge(compiled(*live), {}).outcome == 2
+    weaker = [one for one in live if one.outcome != "block"]
+    assert judge(compiled(*weaker, rule("z", "True", "block", mode="shadow")), {}).outcome == 1
 
 
 def test_a_key_that_is_no_unicode_has_a_slot():
