@@ -7,6 +7,7 @@ from control_stream.limits import ControlLimits
 from control_stream.live_set import Context, Delta, LiveSet
 from control_stream.marks import Mark
 from control_stream.refusal import Refusal, Refused
+from control_stream.signing import Policy, read_policy
 
 __all__ = [
     "CHANGES",
@@ -20,10 +21,12 @@ __all__ = [
     "LiveSet",
     "Mark",
     "Output",
+    "Policy",
     "Prepare",
     "Refusal",
     "Refused",
     "ack_schema",
     "read_ack",
     "read_change",
+    "read_policy",
 ]

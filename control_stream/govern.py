@@ -77,7 +77,7 @@ class Govern:
         lanes: int,
         buckets: int,
         attempt: int,
-        authorize: Callable[[Change], None] | None = None,
+        authorize: Callable[[Change, LiveSet], None] | None = None,
     ) -> None:
         """Go on where `store` left off. `attempt`: a number that no earlier run has had, like the wall clock at its start.
 
@@ -175,7 +175,7 @@ class Govern:
             return self._take_scheduled(change.body, revision, now_ms)
         try:
             if self._authorize is not None:
-                self._authorize(change)
+                self._authorize(change, self.live)
         except Refused as refused:
             return self._refused(change, revision, refused, now_ms)
         known = self._pieces.answer(change.id)

@@ -9,6 +9,7 @@ import jsonschema
 
 from control_stream.acks import Ack, Status, ack_schema
 from control_stream.changes import CHANGES
+from control_stream.signing import read_policy
 from tests.factories.control import Job
 
 TEXT = (Path(__file__).parents[3] / "docs" / "control.md").read_text(encoding="utf-8")
@@ -55,3 +56,9 @@ def test_the_ack_shown_is_one_that_comes_out() -> None:
 def test_tables_name_every_field_and_status() -> None:
     assert rows("An ack", "field") == list(Ack.__struct_fields__)
     assert rows("An ack", "status") == list(get_args(Status))
+
+
+def test_the_policy_shown_is_one() -> None:
+    (text,) = re.findall(r"^```yaml\n(.*?)^```$", PIECES["Signed changes"], re.MULTILINE | re.DOTALL)
+    policy = read_policy(text, "policy.yaml", lambda *_: True)
+    assert set(policy.may) == {"ann", "bob"}

@@ -332,7 +332,7 @@ def test_a_scheduled_change_is_held_against_what_is_live_at_its_time(job: Job) -
 
 
 def test_what_is_not_authorized_takes_no_id_away() -> None:
-    def only_ann(change: Any) -> None:
+    def only_ann(change: Any, live: LiveSet) -> None:
         if change.author != "ann":
             raise Refused("signatures", "is not signed")
 
