@@ -73,6 +73,7 @@ def _apply(world: World, change: dict[str, Any], reads: dict[str, tuple[str, ...
     match change:
         case {"change": "rule.put", "rule": rule}:
             need(holds=_fits(rule["when"], world, reads))
+            rule = {"mode": "live", **rule}
             old = world.rules.get(rule["id"])
             if old is not None and old == {**rule, "version": old["version"]}:
                 return world
