@@ -1,0 +1,203 @@
+"""What the commands that change rules and lists share: their arguments, the sending, and what is told of it."""
+
+import argparse
+import getpass
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mitra.cli.console import print_json, print_table
+from mitra.duration import EXAMPLES, parse_duration_ms
+from mitra.errors import MitraError, Problem, ProblemsError
+from mitra.pipeline import Pipeline, load_pipeline
+
+if TYPE_CHECKING:
+    from control_stream import Context
+    from mitra.control.changes import Plan, Wanted
+    from mitra.control.push import Pushed, Sent
+    from mitra.control.replay import Entry, Replay
+    from mitra.control.topics import ControlTopics
+
+
+def add_reading(parser: argparse.ArgumentParser) -> None:
+    """Declare what every command of control takes."""
+    parser.add_argument("pipeline", metavar="PIPELINE", help="the pipeline file")
+    parser.add_argument("--bootstrap", metavar="HOST:PORT", help="another Kafka than the pipeline's")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+
+
+def add_changing(parser: argparse.ArgumentParser) -> None:
+    """Declare what a command that changes something takes besides."""
+    parser.add_argument(
+        "--wait",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="return when every lane and bucket of the job runs the change (default), or when it is sent",
+    )
+    parser.add_argument("--timeout", metavar="TIME", default="30s", help="how long to wait at most (default: 30s)")
+    parser.add_argument("--author", metavar="NAME", help="who asks for the change (default: your user name)")
+    parser.add_argument("--reason", metavar="TEXT", default="", help="why, for the log")
+    parser.add_argument("--id", metavar="ID", help="the change's id: what is sent again with it is made once")
+    parser.add_argument(
+        "--effective-at", metavar="TIME", help="make it at this time: ISO 8601 with its zone (default: at once)"
+    )
+
+
+@dataclass
+class Session:
+    """A pipeline's control topics, and what is live."""
+
+    pipeline: Pipeline
+    topics: "ControlTopics"
+    replay: "Replay"
+    entries: "list[Entry]"
+    context: "Context"
+
+
+@contextmanager
+def open_session(args: argparse.Namespace) -> Iterator[Session]:
+    """Load the pipeline, connect, and read the log."""
+    from mitra.control.kafka import open_topics  # noqa: PLC0415 - the expression compiler and the client take a while to load
+    from mitra.control.replay import Replay, context_of  # noqa: PLC0415
+
+    pipeline = load_pipeline(args.pipeline, args.bootstrap)
+    context = context_of(pipeline)
+    with open_topics(pipeline) as topics:
+        replay = Replay(context)
+        entries = list(replay.take_all(topics.log(0)))
+        yield Session(pipeline, topics, replay, entries, context)
+
+
+def make(
+    args: argparse.Namespace,
+    wanted: "Sequence[Wanted] | Callable[[Session], Sequence[Wanted]]",
+) -> int:
+    """Make changes and tell; 1 if one is refused, or isn't active everywhere in time."""
+    from mitra.control.changes import Signature, plan  # noqa: PLC0415
+    from mitra.control.push import push  # noqa: PLC0415
+
+    timeout_ms = parse_duration_ms(args.timeout)
+    if timeout_ms is None:
+        raise MitraError(f"--timeout={args.timeout} is no length of time; allowed: {EXAMPLES}")
+    by = Signature(_author(args.author), args.reason, args.id, args.effective_at)
+    with open_session(args) as session:
+        planned = plan(session.replay, wanted(session) if callable(wanted) else wanted, by)
+        if planned.refused:
+            raise _refusals(planned)
+        timeout_s = timeout_ms / 1000 if args.wait else None
+        pushed = push(session.pipeline, session.topics, session.replay, planned, timeout_s)
+    return _tell(args, planned, pushed)
+
+
+def _author(given: str | None) -> str:
+    if given:
+        return given
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        raise MitraError(
+            "your user name isn't known here, and a change has an author; name one with --author"
+        ) from None
+
+
+def _refusals(planned: "Plan") -> MitraError:
+    """Return all that is wrong with changes, none of which was sent."""
+    by_source: dict[str, list[Problem]] = {}
+    for wanted, problem in planned.refused:
+        by_source.setdefault(wanted.source or f"{wanted.kind} {wanted.about}", []).append(problem)
+    told = [str(ProblemsError(source, problems)) for source, problems in by_source.items()]
+    return MitraError("\n\n".join([*told, "nothing was sent"]))
+
+
+def _tell(args: argparse.Namespace, planned: "Plan", pushed: "Pushed") -> int:
+    from mitra.control.push import why_not  # noqa: PLC0415
+
+    if args.json:
+        print_json(_document(planned, pushed))
+        return 0 if pushed.done else 1
+    rows = [(*_row(one), str(one.revision), _state(one, pushed)) for one in pushed.sent]
+    rows += [(one.kind, one.about, "", "", "unchanged") for one in planned.unchanged]
+    print_table(("change", "of", "version", "revision", "state"), rows)
+    for one in pushed.sent:
+        if one.answer is not None and one.answer.reason:
+            problem = Problem(one.answer.place, one.answer.reason, one.answer.hint)
+            print(problem.render(), file=sys.stderr if one in pushed.refused else sys.stdout)
+    for aggregate, exact_ms in pushed.exact_from.items():
+        print(f"{aggregate} is exact from {_moment(exact_ms)} on: it needs more history than is kept")
+    if not pushed.waited:
+        print("not waited for: `mitra control status PIPELINE` shows who runs what")
+    elif pushed.done:
+        sizes = pushed.sizes
+        everywhere = f"{sizes['intake']} lanes, {sizes['history']} buckets of history and {sizes['decide']} of decide"
+        print(f"revision {pushed.revision} is active everywhere ({everywhere}), after {pushed.ms:.0f} ms")
+    elif pushed.refused:
+        print("the job has refused what this pipeline file allows: is it the file that runs?", file=sys.stderr)
+    else:
+        print(f"mitra {args.command}: {why_not(pushed, args.timeout)}", file=sys.stderr)
+    return 0 if pushed.done else 1
+
+
+def _row(one: "Sent") -> tuple[str, str, str]:
+    version = one.entry.version if one.entry else None
+    return one.planned.wanted.kind, one.planned.wanted.about, "" if version is None else str(version)
+
+
+def _state(one: "Sent", pushed: "Pushed") -> str:
+    active = one.state == "prepared" and one.revision <= pushed.revision and not pushed.behind
+    return "active" if active else one.state
+
+
+def _document(planned: "Plan", pushed: "Pushed") -> dict[str, Any]:
+    changes = [
+        {
+            "change": one.planned.wanted.kind,
+            "of": one.planned.wanted.about,
+            "id": one.planned.id,
+            "revision": one.revision,
+            "version": one.entry.version if one.entry else None,
+            "state": _state(one, pushed),
+            "reason": one.answer.reason if one.answer else "",
+            "place": one.answer.place if one.answer else "",
+            "hint": one.answer.hint if one.answer else "",
+        }
+        for one in pushed.sent
+    ]
+    changes += [{"change": one.kind, "of": one.about, "state": "unchanged"} for one in planned.unchanged]
+    behind = {
+        stage: {str(part): revision for part, revision in parts.items()} for stage, parts in pushed.behind.items()
+    }
+    return {
+        "ok": pushed.done,
+        "revision": pushed.revision,
+        "waited": pushed.waited,
+        "ms": round(pushed.ms, 1),
+        "changes": changes,
+        "parts": dict(pushed.sizes),
+        "behind": behind,
+        "exact_from": dict(pushed.exact_from),
+    }
+
+
+def _moment(time_ms: int) -> str:
+    from mitra.control.export import time_text  # noqa: PLC0415
+
+    return time_text(time_ms)
+
+
+def until_ms(text: str) -> int:
+    """Return an end: a time as ISO 8601 with its zone or epoch milliseconds, or a length of time from now: `7d`."""
+    from control_stream.reading import time_ms  # noqa: PLC0415
+
+    duration = parse_duration_ms(text)
+    if duration is not None:
+        return time.time_ns() // 1_000_000 + duration
+    found = time_ms(int(text) if text.isascii() and text.isdigit() and len(text) < 19 else text)
+    if found is None:
+        raise MitraError(
+            f"--until={text[:60]} is no time; allowed: ISO 8601 with its zone (2026-05-01T12:00:00Z), epoch milliseconds, "
+            "or a length of time from now: 12h, 7d"
+        )
+    return found

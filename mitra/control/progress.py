@@ -1,0 +1,114 @@
+"""Who runs which revision, told by acks."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from control_stream import Ack, read_ack
+from mitra.control.topics import ControlTopics
+from mitra.pipeline import Pipeline
+
+STAGES = ("intake", "history", "decide")
+"""The stages whose parts run revisions, in the order of the job."""
+
+PARTS = {"intake": "lane", "history": "bucket", "decide": "bucket"}
+
+_FEWEST = 20_000
+_MOST = 20_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The last that a lane or bucket said."""
+
+    revision: int
+    subtask: int
+    at_ms: int
+
+
+@dataclass
+class Progress:
+    """What acks have told so far. `sizes` is how many parts each stage has: what the pipeline says, until acks do."""
+
+    sizes: dict[str, int]
+    parts: dict[str, dict[int, Part]] = field(default_factory=lambda: {stage: {} for stage in STAGES})
+    answers: dict[str, Ack] = field(default_factory=dict)
+    """What govern answered, by the change's id."""
+    exact_from: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, pipeline: Pipeline) -> "Progress":
+        """Return what is known without an ack."""
+        buckets = pipeline.job.buckets
+        return cls({"intake": pipeline.job.lanes, "history": buckets, "decide": buckets})
+
+    def take_all(self, records: Iterable[bytes | None]) -> None:
+        """Take acks as they stand on the topic; what is no ack says nothing."""
+        for data in records:
+            ack = read_ack(data)
+            if ack is not None:
+                self.take(ack)
+
+    def take(self, ack: Ack) -> None:
+        """Take one ack."""
+        if ack.stage == "govern":
+            if ack.id:
+                self.answers[ack.id] = ack
+            return
+        self.exact_from |= ack.exact_from
+        if ack.status not in {"active", "running"}:
+            return
+        before = self.parts[ack.stage].get(ack.part)
+        if before is None or ack.at >= before.at_ms:
+            self.parts[ack.stage][ack.part] = Part(ack.revision, ack.subtask, ack.at)
+            self.sizes[ack.stage] = ack.parts
+
+    @property
+    def whole(self) -> bool:
+        """Tell whether every part has spoken."""
+        return all(part in self.parts[stage] for stage in STAGES for part in range(self.sizes[stage]))
+
+    def behind(self, revision: int) -> dict[str, dict[int, int | None]]:
+        """Return, by stage, the parts that don't run a revision, with the one that they do run; None was never told."""
+        late: dict[str, dict[int, int | None]] = {}
+        for stage in STAGES:
+            for number in range(self.sizes[stage]):
+                part = self.parts[stage].get(number)
+                if part is None or part.revision < revision:
+                    late.setdefault(stage, {})[number] = None if part is None else part.revision
+        return late
+
+    def lowest(self, stage: str) -> int | None:
+        """Return the oldest revision that a stage's parts run; None where one hasn't told."""
+        told = [self.parts[stage].get(number) for number in range(self.sizes[stage])]
+        return None if None in told else min(part.revision for part in told if part is not None)
+
+
+def newest_progress(pipeline: Pipeline, topics: ControlTopics) -> Progress:
+    """Return who runs what, from as few of the newest acks as tell of every part."""
+    count, progress = _FEWEST, Progress.of(pipeline)
+    while True:
+        acks = topics.newest_acks(count)
+        progress = Progress.of(pipeline)
+        progress.take_all(acks)
+        if progress.whole or len(acks) < count or count >= _MOST:
+            return progress
+        count *= 8
+
+
+def behind_text(late: Mapping[str, Mapping[int, int | None]], sizes: Mapping[str, int]) -> str:
+    """Return in words who doesn't run a revision."""
+    told = []
+    for stage, parts in late.items():
+        names = f"{PARTS[stage]}{'s' * (sizes[stage] != 1)}"
+        by_revision: dict[int | None, list[int]] = {}
+        for number, revision in parts.items():
+            by_revision.setdefault(revision, []).append(number)
+        for revision, numbers in sorted(by_revision.items(), key=lambda one: -1 if one[0] is None else one[0]):
+            which = f"all {sizes[stage]} {names}" if len(numbers) == sizes[stage] > 1 else _numbered(stage, numbers)
+            told.append(f"{stage}: {which}: {'no word yet' if revision is None else f'still on revision {revision}'}")
+    return "\n".join(told)
+
+
+def _numbered(stage: str, numbers: list[int]) -> str:
+    listed = f"{', '.join(map(str, numbers[:20]))}{', …' if len(numbers) > 20 else ''}"
+    return f"{PARTS[stage]}{'s' * (len(numbers) != 1)} {listed}"
