@@ -87,7 +87,7 @@ def _status(args: argparse.Namespace) -> int:
         print_lists(list_documents(replay), f"{len(live.lists)} list{'s' * (len(live.lists) != 1)}")
     if late:
         print(
-            f"\nrevision {replay.head} is not active everywhere; is the job running?\n{behind_text(late, progress.sizes)}"
+            f"\nrevision {replay.head} is not active everywhere; is the job running?\n{behind_text(late, progress.unready(replay.head), progress.sizes)}"
         )
     return 1 if late else 0
 

@@ -8,7 +8,7 @@ snoozes.yaml     snoozes that have not been ended
 """
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -84,10 +84,12 @@ def _entries_file(one: ListDeclaration) -> str:
     return f"lists/{one.name}.csv"
 
 
-def _write_entries(path: Path, entries: Iterable[Mark]) -> Path:
+def _write_entries(path: Path, entries: Sequence[Mark]) -> Path:
     path.parent.mkdir(exist_ok=True)
+    # The writer leaves a bare carriage return unquoted, and the reader takes it for the end of the line.
+    quoting = csv.QUOTE_ALL if any("\r" in mark.key for mark in entries) else csv.QUOTE_MINIMAL
     with path.open("w", encoding="utf-8", newline="") as file:
-        rows = csv.writer(file, lineterminator="\n")
+        rows = csv.writer(file, lineterminator="\n", quoting=quoting)
         rows.writerow(("key", "until"))
         rows.writerows((mark.key, "" if mark.until_ms is None else time_text(mark.until_ms)) for mark in entries)
     return path
@@ -103,8 +105,13 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _text(dumper: _Dumper, text: str) -> Any:
-    # PyYAML leaves `1e5` bare, which is a number to those who read it back.
-    style = "|" if "\n" in text else "'" if text[:1] in _NUMERIC else None
+    style = None
+    if not text.replace("\n", "").isprintable():
+        style = '"'  # in which all is escaped; elsewhere some line ends read as others
+    elif "\n" in text:
+        style = "|"
+    elif text[:1] in _NUMERIC:
+        style = "'"  # PyYAML leaves `1e5` bare, which is a number to those who read it back
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 

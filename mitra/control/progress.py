@@ -12,6 +12,9 @@ STAGES = ("intake", "history", "decide")
 
 PARTS = {"intake": "lane", "history": "bucket", "decide": "bucket"}
 
+Behind = Mapping[str, Mapping[int, int | None]]
+"""By stage, the parts that lack a revision, with the one that they have; None was never told."""
+
 _FEWEST = 20_000
 _MOST = 20_000_000
 
@@ -31,6 +34,8 @@ class Progress:
 
     sizes: dict[str, int]
     parts: dict[str, dict[int, Part]] = field(default_factory=lambda: {stage: {} for stage in STAGES})
+    ready: dict[str, dict[int, int]] = field(default_factory=lambda: {stage: {} for stage in STAGES[1:]})
+    """The last revision that each bucket has prepared."""
     answers: dict[str, Ack] = field(default_factory=dict)
     """What govern answered, by the change's id."""
     exact_from: dict[str, int] = field(default_factory=dict)
@@ -55,6 +60,8 @@ class Progress:
                 self.answers[ack.id] = ack
             return
         self.exact_from |= ack.exact_from
+        if ack.status == "ready" and ack.stage in self.ready:
+            self.ready[ack.stage][ack.part] = ack.revision
         if ack.status not in {"active", "running"}:
             return
         before = self.parts[ack.stage].get(ack.part)
@@ -67,8 +74,17 @@ class Progress:
         """Tell whether every part has spoken."""
         return all(part in self.parts[stage] for stage in STAGES for part in range(self.sizes[stage]))
 
-    def behind(self, revision: int) -> dict[str, dict[int, int | None]]:
-        """Return, by stage, the parts that don't run a revision, with the one that they do run; None was never told."""
+    def unready(self, revision: int) -> Behind:
+        """Return the buckets that neither have prepared a revision nor run it."""
+        late: dict[str, dict[int, int | None]] = {}
+        for stage, parts in self.behind(revision).items():
+            for number, runs in parts.items():
+                if stage in self.ready and self.ready[stage].get(number, 0) < revision:
+                    late.setdefault(stage, {})[number] = runs
+        return late
+
+    def behind(self, revision: int) -> Behind:
+        """Return the parts that don't run a revision."""
         late: dict[str, dict[int, int | None]] = {}
         for stage in STAGES:
             for number in range(self.sizes[stage]):
@@ -76,11 +92,6 @@ class Progress:
                 if part is None or part.revision < revision:
                     late.setdefault(stage, {})[number] = None if part is None else part.revision
         return late
-
-    def lowest(self, stage: str) -> int | None:
-        """Return the oldest revision that a stage's parts run; None where one hasn't told."""
-        told = [self.parts[stage].get(number) for number in range(self.sizes[stage])]
-        return None if None in told else min(part.revision for part in told if part is not None)
 
 
 def newest_progress(pipeline: Pipeline, topics: ControlTopics) -> Progress:
@@ -95,20 +106,27 @@ def newest_progress(pipeline: Pipeline, topics: ControlTopics) -> Progress:
         count *= 8
 
 
-def behind_text(late: Mapping[str, Mapping[int, int | None]], sizes: Mapping[str, int]) -> str:
-    """Return in words who doesn't run a revision."""
+def behind_text(late: Behind, unready: Behind, sizes: Mapping[str, int]) -> str:
+    """Return in words who doesn't run a revision; those that haven't prepared it are what the others wait for."""
+    if unready:
+        return _told(unready, sizes, "has not prepared it, and all others wait for that; ")
+    return _told(late, sizes, "")
+
+
+def _told(late: Behind, sizes: Mapping[str, int], why: str) -> str:
     told = []
     for stage, parts in late.items():
-        names = f"{PARTS[stage]}{'s' * (sizes[stage] != 1)}"
         by_revision: dict[int | None, list[int]] = {}
         for number, revision in parts.items():
             by_revision.setdefault(revision, []).append(number)
         for revision, numbers in sorted(by_revision.items(), key=lambda one: -1 if one[0] is None else one[0]):
-            which = f"all {sizes[stage]} {names}" if len(numbers) == sizes[stage] > 1 else _numbered(stage, numbers)
-            told.append(f"{stage}: {which}: {'no word yet' if revision is None else f'still on revision {revision}'}")
+            which = _parts(stage, numbers, sizes[stage])
+            told.append(f"{stage}: {which}: {why}{'no word yet' if revision is None else f'runs revision {revision}'}")
     return "\n".join(told)
 
 
-def _numbered(stage: str, numbers: list[int]) -> str:
+def _parts(stage: str, numbers: list[int], size: int) -> str:
+    if len(numbers) == size > 1:
+        return f"all {size} {PARTS[stage]}s"
     listed = f"{', '.join(map(str, numbers[:20]))}{', …' if len(numbers) > 20 else ''}"
     return f"{PARTS[stage]}{'s' * (len(numbers) != 1)} {listed}"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from control_stream import Ack
 from mitra.control.changes import Plan, Planned
-from mitra.control.progress import Progress, behind_text, newest_progress
+from mitra.control.progress import Behind, Progress, behind_text, newest_progress
 from mitra.control.replay import Entry, Replay
 from mitra.control.topics import ControlTopics
 from mitra.pipeline import Pipeline
@@ -38,7 +38,9 @@ class Pushed:
     waited: bool
     ms: float
     sizes: Mapping[str, int]
-    behind: Mapping[str, Mapping[int, int | None]] = field(default_factory=dict)
+    behind: Behind = field(default_factory=dict)
+    unready: Behind = field(default_factory=dict)
+    """Those of them that haven't prepared it: as long as there is one, no other runs it."""
     exact_from: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -73,7 +75,7 @@ def push(
     began = clock()
     offsets = topics.append([one.data for one in plan.send]) if plan.send else []
     if timeout_s is not None:
-        _wait(topics, progress, plan.send, replay.head, began + timeout_s, clock)
+        _wait(topics, progress, plan.send, replay.head, clock() + timeout_s, clock)
     ms = (clock() - began) * 1000
     entries = {entry.revision: entry for entry in replay.take_all(topics.log(replay.read))} if offsets else {}
     sent = tuple(
@@ -82,7 +84,8 @@ def push(
     )
     revision = _target(progress, plan.send, replay.head if not plan.send else 0)
     late = {} if timeout_s is None else progress.behind(revision)
-    return Pushed(sent, revision, timeout_s is not None, ms, progress.sizes, late, progress.exact_from)
+    unready = progress.unready(revision) if late else {}
+    return Pushed(sent, revision, timeout_s is not None, ms, progress.sizes, late, unready, progress.exact_from)
 
 
 def _wait(
@@ -120,6 +123,6 @@ def why_not(pushed: Pushed, timeout_text: str) -> str:
         )
     return (
         f"revision {pushed.revision} is not active everywhere after {timeout_text}:\n"
-        f"{behind_text(pushed.behind, pushed.sizes)}\n"
+        f"{behind_text(pushed.behind, pushed.unready, pushed.sizes)}\n"
         "`mitra control status PIPELINE` shows who runs what"
     )
