@@ -15,6 +15,7 @@ from bench.workload import Payments, features, write_pipeline
 from mitra.blueprint import Blueprint
 from mitra.local.files import home
 from mitra.pipeline import load_pipeline
+from mitra.revision import Revision
 from models.artefact import write_artefact
 from models.dataset import Dataset
 from models.manifest import ModelFeature
@@ -55,17 +56,18 @@ def _fit(folder: Path) -> None:
             batches(Payments.draw("now", _NOW, 2, part=_PART), 500, now_ms, _NOW_S * 1000 / _NOW),
         )
         rows = [
-            out.decided.features.numbers
+            decided.features.numbers
             for turn in turns
             for values in turn
             for out in stages.process(values)
-            if out.decided.features is not None
+            for decided in out.decided
+            if decided.features is not None
         ]
     # The latter half of the past and all of the now: what entities look like when they are measured.
     x = as_matrix(np.vstack(rows)[_PAST // 2 :])
     times = np.arange(len(x), dtype=np.int64) * 1000
     mixed = np.random.default_rng(3).permutation(len(x))
-    names = [ModelFeature(name, kind) for name, kind in blueprint.feature_plan.types.items()]
+    names = [ModelFeature(name, kind) for name, kind in Revision(blueprint).feature_plan.types.items()]
     middle = len(x) * 800
     order = Order(
         "bench", "bench", "1", Span(0, middle), Span(middle, len(x) * 1000),

@@ -16,6 +16,7 @@ import msgspec
 
 from mitra.blueprint import Blueprint
 from mitra.decide import State
+from mitra.held_records import HeldRecords
 from mitra.history import MemoryStore
 from mitra.pipeline import Pipeline, load_pipeline
 from mitra.route import Lane
@@ -62,14 +63,14 @@ def measure(blueprint: Blueprint, batch: int, count: int) -> dict[str, float]:
     intake, history, decide = Intake(blueprint), HistoryStage(blueprint, 256 << 20), DecideStage(blueprint)
     buckets = range(blueprint.pipeline.job.buckets)
     histories = [MemoryStore() for _ in buckets]
-    states = [State(MemoryStore(), MemoryStore(), MemoryStore()) for _ in buckets]
-    lane = Lane(0)
+    states = [State(*(MemoryStore() for _ in range(4))) for _ in buckets]
+    lane, held = Lane(0), HeldRecords(MemoryStore())
     spent = dict.fromkeys(STAGES, 0.0)
     source = list(records(blueprint.pipeline, count, 1))
     decided = 0
     for start in range(0, count, batch):
         times = [time.process_time()]
-        routed = list(intake.process(lane, source[start : start + batch]))
+        routed = list(intake.process(lane, source[start : start + batch], held))
         times.append(time.process_time())
         parts: dict[int, list[bytes]] = defaultdict(list)
         for bucket, message in routed:

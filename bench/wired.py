@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 from bench.workload import Payments, write_pipeline
 from mitra.blueprint import Blueprint
 from mitra.decide import State
+from mitra.held_records import HeldRecords
 from mitra.history import MemoryStore
 from mitra.pipeline import load_pipeline
 from mitra.route import Lane
@@ -38,7 +39,8 @@ class Stages:
         self._history.warm_up()
         self._decide = DecideStage(blueprint)
         self._stores = [MemoryStore() for _ in range(job.buckets)]
-        self._states = [State(MemoryStore(), MemoryStore(), MemoryStore()) for _ in range(job.buckets)]
+        self._states = [State(*(MemoryStore() for _ in range(4))) for _ in range(job.buckets)]
+        self._held = HeldRecords(MemoryStore())
         self._offset = 0
         self.seconds = {"intake": 0.0, "history": 0.0, "decide": 0.0}
 
@@ -51,7 +53,7 @@ class Stages:
             fields = (self._topic, "0", str(self._offset), "2026-01-01 00:00:00.000", "V" + value.decode("latin-1"))
             records.append(FIELD_SEPARATOR.join(fields))
         began = clock()
-        routed = list(self._intake.process(self._lane, records))
+        routed = list(self._intake.process(self._lane, records, self._held))
         self.seconds["intake"] += (now := clock()) - began
         began = now
         parts: dict[int, list[bytes]] = {}

@@ -4,21 +4,20 @@ A TaskManager doesn't have the files of the machine that submitted the job, so t
 """
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mitra.decode import payload_fields
 from mitra.errors import MitraError
-from mitra.hashing import text_hash
 from mitra.history import Layout, Plan
 from mitra.pipeline import Pipeline
 
 if TYPE_CHECKING:
-    from mitra.features import FeaturePlan
     from models.model import Model
-    from rules import CompiledFeatures
+    from rules import CompiledFeatures, ExpressionSchema
+    from rules.plan import Aggregate
 
 
 def model_files(pipeline: Pipeline, model: Path | None = None) -> dict[str, bytes]:
@@ -41,6 +40,8 @@ class Blueprint:
 
     pipeline: Pipeline
     model_files: dict[str, bytes] = field(default_factory=dict)
+    control_end: int = 0
+    """The end of the control topic when the job was submitted: no payment is judged before it is active up to there."""
 
     @classmethod
     def of(cls, pipeline: Pipeline, model: Path | None = None) -> "Blueprint":
@@ -54,7 +55,7 @@ class Blueprint:
 
     def __getstate__(self) -> dict[str, object]:
         """Leave out what is compiled: code isn't pickled, it is compiled again where it runs."""
-        return {"pipeline": self.pipeline, "model_files": self.model_files}
+        return {"pipeline": self.pipeline, "model_files": self.model_files, "control_end": self.control_end}
 
     @cached_property
     def source_topics(self) -> tuple[str, ...]:
@@ -66,39 +67,26 @@ class Blueprint:
         return tuple(topics)
 
     @cached_property
+    def schema(self) -> "ExpressionSchema":
+        """What expressions are compiled against."""
+        return self.pipeline.expression_schema()
+
+    @cached_property
     def compiled(self) -> "CompiledFeatures":
         """The pipeline's features, compiled."""
         from rules import compile_features  # noqa: PLC0415 - the compiler is loaded where it is used
 
-        return compile_features(self.pipeline.features, self.pipeline.expression_schema())
+        return compile_features(self.pipeline.features, self.schema)
 
     @cached_property
     def layout(self) -> Layout:
         """The columns that histories keep of an event."""
         return Layout.of(self.pipeline.events)
 
-    @cached_property
-    def history_plan(self) -> Plan:
-        """What histories compute."""
+    def plan_of(self, aggregates: "Sequence[Aggregate]") -> Plan:
+        """Return how histories compute some aggregates."""
         pipeline = self.pipeline
-        return Plan(self.compiled.aggregates, self.layout, pipeline.entities, pipeline.labels, pipeline.history)
-
-    @cached_property
-    def fingerprint(self) -> int:
-        """The name, in messages, of the fields of a decided event and the columns of what histories compute."""
-        plan = self.history_plan
-        columns = [
-            (entity.name, [plan.aggregates[place].key for place in places])
-            for entity, places in zip(plan.entities, plan.columns, strict=True)
-        ]
-        return text_hash(repr((payload_fields(self.pipeline.decided), columns)))
-
-    @cached_property
-    def feature_plan(self) -> "FeaturePlan":
-        """How features are filled from what histories answer."""
-        from mitra.features import FeaturePlan  # noqa: PLC0415 - see above
-
-        return FeaturePlan(self.compiled, self.history_plan)
+        return Plan(aggregates, self.layout, pipeline.entities, pipeline.labels, pipeline.history)
 
     def load_model(self) -> "Model | None":
         """Load the model, verify its bytes and its features; None where there is none."""

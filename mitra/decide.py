@@ -30,8 +30,11 @@ from mitra.messages import PartBatch
 from mitra.route import LATE
 from mitra.schema import Entity, EventType
 from mitra.stages import Clock
+from rules import Judgement, RuleSet
 
 Array = np.ndarray[Any, Any]
+
+_UNJUDGED = Judgement([], [], {}, None, ())
 
 MODEL = "model"
 """What `degraded` calls a model that failed on a transaction."""
@@ -63,11 +66,12 @@ class Scorer(Protocol):
 
 @dataclass(slots=True)
 class State:
-    """The stores of one decide bucket: parts that wait, decisions made, labels that wait for theirs."""
+    """The stores of one decide bucket: parts that wait, decisions made, labels that wait for theirs, revisions."""
 
     pending: Store
     decisions: Store
     waiting: Store
+    revisions: Store
 
 
 @dataclass(slots=True)
@@ -105,11 +109,13 @@ class Decider:
         entities: Sequence[Entity],
         plan: FeaturePlan,
         model: Scorer | None,
+        rules: RuleSet | None,
         *,
         fingerprint: int,
         include_features: bool,
     ) -> None:
         """Compile deciding for `event`; `fingerprint` names the plan in the parts that answer it."""
+        self._rules = rules
         self._event = event
         self._id_place = event.index[event.id]
         self._fields = payload_fields(event)
@@ -137,6 +143,7 @@ class Decider:
         entities, keys = self._touched(gathered)
         for row in scored.failed:
             unanswered.setdefault(row, []).append(MODEL)
+        judged = self._judged(gathered, events, features, entities, keys)
         now_ms = clock()
         known: dict[str, Record] = {}
         # Who is decided first is right, and nobody else says so: where two contents of one id race, each may come first in
@@ -152,11 +159,12 @@ class Decider:
                 out.letters.append(letter)
                 continue
             if record is None:
+                judgement = judged[row] if judged is not None else _UNJUDGED
                 record = Record(
                     content_hash=content,
                     event_time=gathered.times_ms[row],
                     decided_at=int(now_ms),
-                    outcome=scored.outcomes[row],
+                    outcome=scored.outcomes[row] if judged is None else judgement.combined(scored.outcomes[row])[0],
                     score=scored.scores[row],
                     raw_score=scored.raw[row],
                     model=None if self._model is None else self._model.reference,
@@ -167,6 +175,9 @@ class Decider:
                     degraded=sorted(unanswered[row]) if row in unanswered else [],
                     entities=entities[row],
                     keys=keys[row],
+                    rules=judgement.fired,
+                    not_evaluated=judgement.not_evaluated,
+                    shadow=judgement.shadow,
                 )
                 out.first[identity[0]] = record
                 feature_row, duplicate = row, False
@@ -197,6 +208,25 @@ class Decider:
     def _remembered(state: State, key: str) -> Record | None:
         data = state.decisions.get(key)
         return None if data is None else decode_record(data)
+
+    def _judged(
+        self,
+        gathered: Gathered,
+        events: Sequence[Sequence[Any]],
+        features: Features,
+        entities: Sequence[Sequence[str]],
+        keys: Sequence[Sequence[str]],
+    ) -> list[Judgement] | None:
+        """Return what the rules say of each transaction; None where there are no rules."""
+        rules = self._rules
+        if rules is None:
+            return None
+        values = self._plan.signals(rules.signals, gathered, events, features)
+        marks = gathered.marks
+        return [
+            rules.judge(values[row], time_ms, dict(zip(entities[row], keys[row], strict=True)), marks.get(row, ()))
+            for row, time_ms in enumerate(gathered.times_ms)
+        ]
 
     def _values(self, gathered: Gathered) -> list[tuple[Any, ...]]:
         """Return the events' values; of an event of another plan those that are still fields of that name and type."""
@@ -283,9 +313,9 @@ class Decider:
             score=record.score,
             raw_score=record.raw_score,
             model=record.model,
-            rules=[],
-            not_evaluated={},
-            shadow=[],
+            rules=record.rules,
+            not_evaluated=record.not_evaluated,
+            shadow=record.shadow,
             reasons=record.reasons,
             revision=record.revision,
             degraded=record.degraded,

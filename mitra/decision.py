@@ -84,6 +84,9 @@ class Record(msgspec.Struct, array_like=True, gc=False):
     degraded: list[str]
     entities: list[str]
     keys: list[str]
+    rules: list[dict[str, Any]]
+    not_evaluated: dict[str, list[str]]
+    shadow: list[dict[str, Any]]
 
 
 _encode = msgspec.msgpack.Encoder().encode

@@ -3,14 +3,14 @@
 Aggregates lie in a matrix whose columns are grouped by entity, so that what a history answered is copied as one block.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from mitra.gather import Gathered
 from mitra.history import Plan
-from rules import CompiledFeatures
+from rules import CompiledFeatures, Signal
 
 _PATTERNS = 4096  # of inexact aggregates, each with the names of the features behind it, are remembered
 _FEW_TOUCHES = 64
@@ -20,14 +20,22 @@ Array = np.ndarray[Any, Any]
 Value = float | int | str | bool | None
 
 
+def _values(column: Array) -> list[Value]:
+    """Return a column as plain values, None for missing."""
+    return [None if value != value else value for value in column.tolist()]
+
+
 class Features:
     """The features of n transactions: `numbers` float64[n, k] (NaN = missing) under `numeric` names, texts beside it."""
 
-    def __init__(self, numeric: dict[str, int], numbers: Array, texts: dict[str, list[str | None]]) -> None:
-        """Keep the columns: `numeric` maps a feature's name to its column of `numbers`."""
+    def __init__(
+        self, numeric: dict[str, int], numbers: Array, texts: dict[str, list[str | None]], aggregates: Array
+    ) -> None:
+        """Keep the columns: `numeric` maps a feature's name to its column of `numbers`; `aggregates` are those behind them."""
         self.numeric = numeric
         self.numbers = numbers
         self.texts = texts
+        self.aggregates = aggregates
 
     def matrix(self, columns: Array) -> Array:
         """Return float32[n, len(columns)]: what a model reads."""
@@ -54,8 +62,14 @@ class Features:
 class FeaturePlan:
     """How features are filled from the aggregates of a history plan: compiled once for a revision."""
 
-    def __init__(self, compiled: CompiledFeatures, plan: Plan) -> None:
-        """Lay out the aggregate matrix and the feature columns."""
+    def __init__(self, compiled: CompiledFeatures, plan: Plan, fields: Mapping[str, int]) -> None:
+        """Lay out the aggregate matrix and the feature columns.
+
+        `plan` begins with the aggregates of `compiled`; behind them may be those that only rules read. `fields` are the
+        places of the decided event's fields.
+        """
+        self._fields = fields
+        self._place_of = {one.key: place for place, one in enumerate(plan.aggregates)}
         self.types: dict[str, str] = {name: compiled.types[name] for name in compiled.names}
         self.compiled = compiled
         self._blocks: list[tuple[int, int]] = []
@@ -64,8 +78,8 @@ class FeaturePlan:
         """Text aggregate -> its entity and its place in the texts that history answers."""
         column_of: dict[int, int] = {}
         for entity, columns in enumerate(plan.columns):
-            numeric = [place for place in columns if compiled.aggregates[place].value_type != "string"]
-            texts = [place for place in columns if compiled.aggregates[place].value_type == "string"]
+            numeric = [place for place in columns if plan.aggregates[place].value_type != "string"]
+            texts = [place for place in columns if plan.aggregates[place].value_type == "string"]
             self._blocks.append((len(column_of), len(numeric)))
             for place in numeric:
                 column_of[place] = len(column_of)
@@ -119,7 +133,28 @@ class FeaturePlan:
         texts: dict[str, list[str | None]] = {}
         if self.compiled.computed:
             self._compute(gathered, events, matrix, numbers, texts)
-        return Features(self.numeric, numbers, texts)
+        return Features(self.numeric, numbers, texts, matrix)
+
+    def signals(
+        self, signals: Sequence[Signal], gathered: Gathered, events: Sequence[Sequence[Value]], features: Features
+    ) -> list[tuple[Value, ...]]:
+        """Return, by transaction, the values of what rules read, None for missing."""
+        columns: list[Sequence[Value]] = []
+        for signal in signals:
+            if signal.kind == "field":
+                place = self._fields[signal.name]
+                columns.append([event[place] for event in events])
+            elif signal.kind == "aggregate":
+                place = self._place_of[signal.name]
+                column = self._column_of.get(place)
+                columns.append(
+                    self._text_column(gathered, place) if column is None else _values(features.aggregates[:, column])
+                )
+            elif signal.name in features.texts:
+                columns.append(features.texts[signal.name])
+            else:
+                columns.append(_values(features.numbers[:, features.numeric[signal.name]]))
+        return list(zip(*columns, strict=True)) if columns else [()] * len(events)
 
     def _compute(
         self,

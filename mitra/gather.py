@@ -38,7 +38,7 @@ class Gathered:
     `rows` int[m] tells each touch's record, -1 for records that still wait; `values` float64[m, width], `approximate`
     u1[m, width] or None, `texts` m lists, empty where there are none. `foreign` bool[m], or None where there are none, marks
     touches that were answered by another plan of features, whose values are missing; `foreign_payloads` are the records whose
-    payload came with one, and the fields that it holds.
+    payload came with one, and the fields that it holds. `marks`: names of lists and snoozes, by row, for those that have any.
     """
 
     identities: list[Identity]
@@ -57,6 +57,7 @@ class Gathered:
     approximate: Array | None
     texts: list[list[str | None]]
     keys: list[str]
+    marks: dict[int, set[str]]
 
 
 class _View:
@@ -115,6 +116,7 @@ class _View:
             texts=[batch.texts[touch] for touch in touched] if batch.texts else [],
             approximate=cells(batch.approximate, batch.width, touched) if batch.approximate else b"",
             keys=[batch.keys[touch] for touch in touched],
+            marks={place: batch.marks[touch] for place, touch in enumerate(touched) if touch in batch.marks},
         )
 
 
@@ -232,7 +234,17 @@ def _assemble(
         approximate=_approximate(views, plan, width),
         texts=list(chain.from_iterable(_texts(view, plan) for view in views)),
         keys=list(chain.from_iterable(batch.keys for batch in batches)),
+        marks=_marks(views),
     )
+
+
+def _marks(views: Sequence[_View]) -> dict[int, set[str]]:
+    """Return, by row, the names of lists and snoozes that hold one of its entities."""
+    found: dict[int, set[str]] = {}
+    for view in views:
+        for touch, names in view.batch.marks.items():
+            found.setdefault(view.rows[view.events[touch]], set()).update(names)
+    return found
 
 
 def _places(view: _View, plan: int, entities: Sequence[str]) -> tuple[list[int], bytes]:

@@ -1,12 +1,16 @@
-"""The job's topology, in the order the data flows: source → intake → history → decide → sink.
+"""The job's topology, in the order the data flows: source → intake → history → decide → sink, and govern beside it.
 
 One Python call handles what arrived within a few milliseconds, from the source to the sink: the JVM collects records into
 arrays (a processing-time window in SQL), Python passes packed messages between its stages, and SQL takes the answers apart
-into records again. Three keyed Python operators, in thread mode; nothing here decides anything.
+into records again. Keyed Python operators in thread mode; nothing here decides anything.
+
+Govern reads the control topic and the acks, and its messages join what intake, history and decide take in, under the keys of
+their lanes and buckets: so they come in order with all else, and lie in the state of whom they concern.
 
 Every operator has a uid (mitra.uids); tests/golden/uids.txt lists them, and a change of that list breaks savepoints.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from pyflink.common import Types
@@ -18,12 +22,15 @@ from mitra.blueprint import Blueprint
 from mitra.job_keys import MAX_PARALLELISM, spread_keys
 from mitra.pipeline import Pipeline
 from mitra.uids import Uids
-from operators.decide import DEAD_LETTER, DECISION, OUTCOME, PROBE, DecideOperator
+from operators.decide import ACK, CHANGE, DEAD_LETTER, DECISION, OUTCOME, PROBE, DecideOperator
+from operators.govern import DECIDE, HISTORY, INTAKE, GovernOperator
 from operators.history import HistoryOperator
 from operators.intake import IntakeOperator
 
 _INT, _TEXT, _BYTES = Types.INT, Types.STRING, lambda: Types.PRIMITIVE_ARRAY(Types.BYTE())
 _SEPARATOR = "U&'\\001F'"
+GOVERN_KEY = 0
+"""The one key of govern's state."""
 
 
 def build(env: StreamExecutionEnvironment, blueprint: Blueprint, history_cache_bytes: int) -> Uids:
@@ -35,14 +42,24 @@ def build(env: StreamExecutionEnvironment, blueprint: Blueprint, history_cache_b
     batch_ms = blueprint.pipeline.job.batch_ms
     # What is kept by bucket has the number of buckets in its uid: Flink then refuses to restore it into a job with another.
     buckets = blueprint.pipeline.job.buckets
+    _govern(tables, blueprint, uids)
     records = _source(tables, blueprint, uids)
-    routed = keyed(records, Types.OBJECT_ARRAY(_TEXT())).process(IntakeOperator(blueprint), message_type())
+    told = _told(
+        tables, uids, "intake", INTAKE, f"ARRAY[{_SEPARATOR} || DECODE(message, 'ISO-8859-1')]", _records_type()
+    )
+    routed = keyed(_union(records, told), Types.OBJECT_ARRAY(_TEXT())).process(
+        IntakeOperator(blueprint), message_type()
+    )
     routed._j_data_stream.getTransformation().setBufferTimeout(0)
     _name(uids, "intake", routed)
-    answered = keyed(routed, _BYTES()).process(HistoryOperator(blueprint, history_cache_bytes), message_type())
+    told = _told(tables, uids, "history", HISTORY, "message", message_type())
+    answered = keyed(_union(routed, told), _BYTES()).process(
+        HistoryOperator(blueprint, history_cache_bytes), message_type()
+    )
     _name(uids, f"history-of-{buckets}", answered)
     batched = _batch(tables, answered, batch_ms)
-    decided = keyed(batched, Types.OBJECT_ARRAY(_BYTES())).process(
+    told = _told(tables, uids, "decide", DECIDE, "ARRAY[message]", _messages_type())
+    decided = keyed(_union(batched, told), Types.OBJECT_ARRAY(_BYTES())).process(
         DecideOperator(blueprint), Types.ROW([_TEXT(), Types.OBJECT_ARRAY(_BYTES()), Types.OBJECT_ARRAY(_BYTES())])
     )
     _name(uids, f"decide-of-{buckets}", decided, {"calc": "calc", "calc#2": "calc-out"})
@@ -84,26 +101,79 @@ def _interval(batch_ms: int) -> str:
     return f"INTERVAL '{batch_ms // 1000}.{batch_ms % 1000:03d}' SECOND"
 
 
+def _union(stream: DataStream, told: DataStream) -> DataStream:
+    """Join govern's messages to what a stage takes in."""
+    joined = stream.union(told)
+    assert isinstance(joined, DataStream)
+    return joined
+
+
+def _records_type() -> Any:
+    return Types.ROW([_INT(), Types.OBJECT_ARRAY(_TEXT())])
+
+
+def _messages_type() -> Any:
+    return Types.ROW([_INT(), Types.OBJECT_ARRAY(_BYTES())])
+
+
+def _govern(tables: StreamTableEnvironment, blueprint: Blueprint, uids: Uids) -> None:
+    """The control topic and the acks to one instance of govern; what it sends lies in the view `governed`."""
+    pipeline = blueprint.pipeline
+    topics = (pipeline.topics.control, pipeline.topics.control_acks)
+    # From the beginning, whatever `job.start` says of payments: what is live is the whole log.
+    records = _read(tables, pipeline, "control", topics, "earliest", f"CAST({GOVERN_KEY} AS INT)")
+    uids.name_stage("control", records._j_data_stream.getTransformation(), {"calc": "calc", "calc#2": "calc-out"})
+    governed = keyed(_send_at_once(records, "WindowAggregate"), Types.OBJECT_ARRAY(_TEXT())).process(
+        GovernOperator(blueprint), Types.ROW_NAMED(["stage", "part", "message"], [_INT(), _INT(), _BYTES()])
+    )
+    _name(uids, "govern", governed)
+    governed._j_data_stream.getTransformation().setBufferTimeout(0)
+    schema = Schema.new_builder()
+    for name, kind in (("stage", "INT"), ("part", "INT"), ("message", "BYTES")):
+        schema = schema.column(name, kind)
+    tables.create_temporary_view("governed", tables.from_data_stream(governed, schema.build()))
+
+
+def _told(
+    tables: StreamTableEnvironment, uids: Uids, stage: str, number: int, message: str, row_type: Any
+) -> DataStream:
+    """Govern's messages to one stage, in the form in which that stage takes its own."""
+    sent = tables.sql_query(f"SELECT part, {message} FROM governed WHERE stage = {number}")
+    stream = tables.to_append_stream(sent, row_type)
+    uids.name_stage(f"told-{stage}", stream._j_data_stream.getTransformation(), {"calc": "calc", "calc#2": "calc-out"})
+    return _send_at_once(stream, "DataStreamToTable")
+
+
 def _source(tables: StreamTableEnvironment, blueprint: Blueprint, uids: Uids) -> DataStream:
     """All topics of the job as one stream of (lane key, records read within a few milliseconds)."""
     pipeline = blueprint.pipeline
+    lane = _lane_key(pipeline.job.lanes)
+    stream = _read(tables, pipeline, "source", blueprint.source_topics, pipeline.job.start, lane)
+    uids.name_stage("source", stream._j_data_stream.getTransformation(), {"calc": "calc", "calc#2": "calc-out"})
+    return _send_at_once(stream, "WindowAggregate")
+
+
+def _read(
+    tables: StreamTableEnvironment, pipeline: Pipeline, name: str, topics: Sequence[str], start: str, key: str
+) -> DataStream:
+    """Topics as a stream of (key, records read within a few milliseconds), each record with its metadata as one text."""
     options = {
         **{f"properties.{name}": value for name, value in pipeline.kafka_properties.items()},
         "connector": "kafka",
-        "topic": ";".join(blueprint.source_topics),
+        "topic": ";".join(topics),
         "properties.bootstrap.servers": pipeline.bootstrap,
         "properties.group.id": pipeline.name,
         "properties.isolation.level": "read_committed",
         "properties.fetch.max.wait.ms": "2",
         # Without state a job begins where the pipeline says, whatever its group has committed before: histories and
         # offsets belong together, and a checkpoint holds both.
-        "scan.startup.mode": f"{pipeline.job.start}-offset",
+        "scan.startup.mode": f"{start}-offset",
         # Bytes survive the way through a text only in this encoding; Python turns them back.
         "format": "raw",
         "raw.charset": "ISO-8859-1",
     }
     tables.execute_sql(f"""
-        CREATE TEMPORARY TABLE source_topics (
+        CREATE TEMPORARY TABLE {name}_topics (
             v STRING,
             `topic` STRING METADATA VIRTUAL,
             `partition` INT METADATA VIRTUAL,
@@ -113,21 +183,19 @@ def _source(tables: StreamTableEnvironment, blueprint: Blueprint, uids: Uids) ->
         ) WITH ({_options(options)})
     """)
     tables.execute_sql(f"""
-        CREATE TEMPORARY VIEW source_records AS
-        SELECT {_lane_key(pipeline.job.lanes)} AS lane,
+        CREATE TEMPORARY VIEW {name}_records AS
+        SELECT {key} AS lane,
                CONCAT_WS({_SEPARATOR}, `topic`, CAST(`partition` AS STRING), CAST(`offset` AS STRING),
                          CAST(`timestamp` AS STRING), CASE WHEN v IS NULL THEN 'N' ELSE 'V' || v END) AS r,
                arrived
-        FROM source_topics
+        FROM {name}_topics
     """)
     batches = tables.sql_query(f"""
         SELECT lane, ARRAY_AGG(r) AS records
-        FROM TABLE(TUMBLE(TABLE source_records, DESCRIPTOR(arrived), {_interval(pipeline.job.batch_ms)}))
+        FROM TABLE(TUMBLE(TABLE {name}_records, DESCRIPTOR(arrived), {_interval(pipeline.job.batch_ms)}))
         GROUP BY lane, window_start, window_end
     """)
-    stream = tables.to_append_stream(batches, Types.ROW([_INT(), Types.OBJECT_ARRAY(_TEXT())]))
-    uids.name_stage("source", stream._j_data_stream.getTransformation(), {"calc": "calc", "calc#2": "calc-out"})
-    return _send_at_once(stream, "WindowAggregate")
+    return tables.to_append_stream(batches, _records_type())
 
 
 def _lane_key(lanes: int) -> str:
@@ -154,7 +222,7 @@ def _batch(tables: StreamTableEnvironment, stream: DataStream, batch_ms: int) ->
         FROM TABLE(TUMBLE(TABLE parts, DESCRIPTOR(arrived), {_interval(batch_ms)}))
         GROUP BY bucket, window_start, window_end
     """)
-    stream = tables.to_append_stream(batches, Types.ROW([_INT(), Types.OBJECT_ARRAY(_BYTES())]))
+    stream = tables.to_append_stream(batches, _messages_type())
     return _send_at_once(stream, "DataStreamToTable")
 
 
@@ -167,6 +235,8 @@ def _sink(
         DEAD_LETTER: pipeline.topics.dead_letters,
         OUTCOME: pipeline.topics.outcomes,
         PROBE: pipeline.topics.probe_results,
+        ACK: pipeline.topics.control_acks,
+        CHANGE: pipeline.topics.control,
     }
     options = {
         **{f"properties.{name}": value for name, value in pipeline.kafka_properties.items()},

@@ -20,6 +20,18 @@ def producer(pipeline: Pipeline, **settings: Any) -> Iterator[Any]:
         sender.close(timeout=10)
 
 
+def end_offset(pipeline: Pipeline, topic: str) -> int:
+    """Return the offset behind the last record of a topic with one partition."""
+    from kafka import KafkaConsumer, TopicPartition  # noqa: PLC0415 - see above
+
+    reader = KafkaConsumer(**client_settings(pipeline))
+    try:
+        place = TopicPartition(topic, 0)
+        return int(reader.end_offsets([place])[place])
+    finally:
+        reader.close()
+
+
 @contextmanager
 def tail(pipeline: Pipeline, *topics: str) -> Iterator[Any]:
     """Open a consumer that stands at the end of every partition of the topics, in no group."""

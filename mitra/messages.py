@@ -11,9 +11,10 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from control_stream import Activate, Mark
 from mitra.errors import MitraError
 
-EVENTS, LABELS, PARTS, PROBE, END, REPORTS, LETTERS = range(1, 8)
+EVENTS, LABELS, PARTS, PROBE, END, REPORTS, LETTERS, REVISE, MARKER, CONTROL, ROLL_CALL, ACTIVATE = range(1, 13)
 
 
 class EventBatch(msgspec.Struct, array_like=True):
@@ -68,6 +69,7 @@ class PartBatch(msgspec.Struct, array_like=True):
     features. So `fields` says what the payloads hold (`name:type` each) and `entities` what `touch_entities` are places in.
     `values` is float64[m, width], NaN for missing; `texts` m lists of text aggregates, empty where the plan has none;
     `approximate` u1[m, width], empty where nothing is. `history_ms` float64[n] is the wall clock when history had answered.
+    `marks`: the names of lists and snoozes that hold a touch's entity, for the few that any does.
     """
 
     lane: int
@@ -95,6 +97,7 @@ class PartBatch(msgspec.Struct, array_like=True):
     texts: list[list[str | None]]
     approximate: bytes
     keys: list[str]
+    marks: dict[int, list[str]]
 
 
 class ReportBatch(msgspec.Struct, array_like=True):
@@ -109,6 +112,37 @@ class ReportBatch(msgspec.Struct, array_like=True):
     partitions: bytes
     offsets: bytes
     raw: list[bytes]
+
+
+class Revise(msgspec.Struct, array_like=True):
+    """A revision on its way to one bucket, to be kept beside the others: `control_stream.Prepare` with this bucket's marks."""
+
+    attempt: int
+    revision: int
+    base: int
+    changes: list[bytes]
+    marks: list[Mark]
+
+
+class Marker(msgspec.Struct, array_like=True):
+    """Behind this, nothing comes any more that was stamped with an earlier revision: from a lane or a history bucket (`part`)."""
+
+    attempt: int
+    revision: int
+    part: int
+
+
+class Control(msgspec.Struct, array_like=True):
+    """Acks, and records for the control topic itself, on their way to the sink."""
+
+    acks: list[bytes]
+    changes: list[bytes] = []
+
+
+class RollCall(msgspec.Struct, array_like=True):
+    """Every part of the job is to say which revision it runs."""
+
+    attempt: int
 
 
 class Letters(msgspec.Struct, array_like=True):
@@ -133,7 +167,20 @@ class End(msgspec.Struct, array_like=True):
     batches: int
 
 
-Message = EventBatch | LabelBatch | PartBatch | ReportBatch | Letters | Probe | End
+Message = (
+    EventBatch
+    | LabelBatch
+    | PartBatch
+    | ReportBatch
+    | Letters
+    | Probe
+    | End
+    | Revise
+    | Marker
+    | Control
+    | RollCall
+    | Activate
+)
 
 _KINDS: dict[int, tuple[int, type[Any]]] = {
     EVENTS: (1, EventBatch),
@@ -143,6 +190,11 @@ _KINDS: dict[int, tuple[int, type[Any]]] = {
     END: (1, End),
     REPORTS: (1, ReportBatch),
     LETTERS: (1, Letters),
+    REVISE: (1, Revise),
+    MARKER: (1, Marker),
+    CONTROL: (1, Control),
+    ROLL_CALL: (1, RollCall),
+    ACTIVATE: (1, Activate),
 }
 _HEADS = {kind: bytes((number, version)) for number, (version, kind) in _KINDS.items()}
 _FEW_ROWS = 24

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from control_stream import ack_schema
 from mitra.decode import ID_CHARACTERS, INT64_MAX, INT64_MIN
 from mitra.event_time import EARLIEST_MS, LATEST_MS
 from mitra.pipeline import Pipeline
@@ -232,5 +233,6 @@ SCHEMAS: Mapping[str, Callable[[Pipeline | None], Schema]] = {
     "outcome": lambda _: outcome_schema(),
     "probe": lambda _: probe_schema(),
     "probe-result": lambda _: probe_result_schema(),
+    "ack": lambda _: ack_schema(),
 }
 """The messages whose schema stands without a pipeline, which may make it more exact. Events need their pipeline."""

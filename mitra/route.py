@@ -38,10 +38,15 @@ class Source(NamedTuple):
 
 @dataclass(slots=True)
 class Lane:
-    """The state of a lane: its number and the greatest event time that it has seen."""
+    """The state of a lane: its number, the greatest event time that it has seen, and the revision that it stamps.
+
+    Of the control topic everything before `read_to` is settled under that revision.
+    """
 
     number: int
     clock_ms: int = -(1 << 62)
+    revision: int = 0
+    read_to: int = 0
 
 
 @dataclass(slots=True)

@@ -8,7 +8,12 @@ from typing import Literal
 
 from mitra.pipeline import DAY_MS, Pipeline
 
-Role = Literal["events", "labels", "decisions", "dead letters", "outcomes", "probes", "probe results"]
+Role = Literal[
+    "events", "labels", "decisions", "dead letters", "outcomes", "probes", "probe results", "control", "control acks"
+]
+
+FOR_EVER = -1
+"""A retention that never ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +21,8 @@ class TopicPlan:
     """What a topic should be.
 
     `partitions` is what a new one gets, `least_partitions` what an existing one must have. `retention_ms` likewise is
-    for a new topic; an existing one must keep its records for `least_retention_ms`.
+    for a new topic; an existing one must keep its records for `least_retention_ms`; either may be FOR_EVER.
+    `most_partitions`: such a bound, for a topic in which the order of all records counts.
     """
 
     name: str
@@ -27,6 +33,7 @@ class TopicPlan:
     retention_ms: int
     least_retention_ms: int
     written_by: Literal["you", "Mitra"]
+    most_partitions: int | None = None
 
     @property
     def config(self) -> dict[str, str]:
@@ -63,6 +70,10 @@ def needed_topics(pipeline: Pipeline) -> tuple[TopicPlan, ...]:
         # The job reads it back: it must outlast any outage from which the job resumes.
         horizon_days = -(-pipeline.labels.horizon_ms // DAY_MS)
         plans.append(plan(topics.outcomes, "outcomes", shape.partitions, 1, max(30, horizon_days), 7, "Mitra"))
+    # The log of all changes is what is live, in one order: it is never cut.
+    control = (1, 1, shape.replication, FOR_EVER, FOR_EVER)
+    plans.append(TopicPlan(topics.control, "control", *control, "you", most_partitions=1))
+    plans.append(plan(topics.control_acks, "control acks", 1, 1, 30, 1, "Mitra"))
     plans.append(plan(topics.probes, "probes", 1, 1, 1, 0, "Mitra"))
     plans.append(plan(topics.probe_results, "probe results", 1, 1, 1, 0, "Mitra"))
     return tuple(plans)
@@ -73,10 +84,16 @@ def differences(plan: TopicPlan, state: TopicState) -> list[str]:
     found = []
     if state.partitions < plan.least_partitions:
         found.append(f"partitions={state.partitions}, should be {plan.least_partitions} or more")
+    if plan.most_partitions is not None and state.partitions > plan.most_partitions:
+        found.append(
+            f"partitions={state.partitions}, should be {plan.most_partitions}: a new topic must take its place"
+        )
     policy = state.config.get("cleanup.policy", "delete")
     if "compact" in policy:
         found.append(f"cleanup.policy={policy}, should be delete: compaction would drop records")
     retention_ms = int(state.config.get("retention.ms", "-1"))
-    if 0 <= retention_ms < plan.least_retention_ms:
+    if plan.least_retention_ms == FOR_EVER and retention_ms >= 0:
+        found.append(f"retention.ms={retention_ms}, should be -1: the log is never cut")
+    elif 0 <= retention_ms < plan.least_retention_ms:
         found.append(f"retention.ms={retention_ms}, should be {plan.least_retention_ms} or more, or -1")
     return found

@@ -17,8 +17,9 @@ from mitra.job_keys import spread_keys
 from mitra.stages.decide import DecideStage, Output
 from operators.interpreter import settle
 from operators.state import FlinkStore, MirroredStore
+from operators.subtask import subtask_of
 
-DECISION, DEAD_LETTER, OUTCOME, PROBE = "DXOP"
+DECISION, DEAD_LETTER, OUTCOME, PROBE, ACK, CHANGE = "DXOPAC"
 GRACE_MS = 60_000
 """Timers that fell due while the job was down fire before its first input. A label's deadline counts only after input has
 flowed this long, for its transaction may lie in the backlog."""
@@ -34,7 +35,7 @@ class DecideOperator(KeyedProcessFunction):
     def open(self, runtime_context: RuntimeContext) -> None:
         """Compile the stage and load the model."""
         pipeline = self._blueprint.pipeline
-        self._stage = DecideStage(self._blueprint)
+        self._stage = DecideStage(self._blueprint, subtask=subtask_of(runtime_context))
         self._bucket_of = {key: bucket for bucket, key in enumerate(spread_keys(pipeline.job.buckets))}
         horizon_ms = 0 if pipeline.labels is None else pipeline.labels.horizon_ms
         self._pending = MirroredStore(runtime_context, "pending_parts")
@@ -42,6 +43,7 @@ class DecideOperator(KeyedProcessFunction):
             pending=self._pending,
             decisions=FlinkStore(runtime_context, "decisions", max(pipeline.job.decision_memory_ms, horizon_ms)),
             waiting=FlinkStore(runtime_context, "waiting_labels"),
+            revisions=FlinkStore(runtime_context, "revisions"),
         )
         self._first_input_ms: float | None = None
         settle()
@@ -77,6 +79,10 @@ def output_rows(out: Output) -> Iterator[Row]:
         yield _row(OUTCOME, out.outcomes)
     if out.letters:
         yield _row(DEAD_LETTER, [("", letter) for letter in out.letters])
+    if out.acks:
+        yield _row(ACK, [("", ack) for ack in out.acks])
+    if out.changes:
+        yield _row(CHANGE, [("", change) for change in out.changes])
     if out.probes:
         yield _row(PROBE, [(probe.id, encode_json(probe)) for probe in out.probes])
 

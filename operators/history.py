@@ -10,6 +10,7 @@ from mitra.job_keys import spread_keys
 from mitra.stages.history import HistoryStage
 from operators.interpreter import settle
 from operators.state import FlinkStore
+from operators.subtask import subtask_of
 
 
 class HistoryOperator(KeyedProcessFunction):
@@ -22,7 +23,7 @@ class HistoryOperator(KeyedProcessFunction):
 
     def open(self, runtime_context: RuntimeContext) -> None:
         """Compile the stage and its kernels."""
-        self._stage = HistoryStage(self._blueprint, self._cache_bytes)
+        self._stage = HistoryStage(self._blueprint, self._cache_bytes, subtask=subtask_of(runtime_context))
         self._stage.warm_up()
         keys = spread_keys(self._blueprint.pipeline.job.buckets)
         self._keys = keys

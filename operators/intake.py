@@ -1,6 +1,7 @@
 """The operator of the intake stage: one call for the records that one lane read within a few milliseconds."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Literal
 
 import msgspec
@@ -9,19 +10,22 @@ from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 from pyflink.datastream.state import ValueStateDescriptor
 
 from mitra.blueprint import Blueprint
+from mitra.held_records import HeldRecords
 from mitra.job_keys import spread_keys
 from mitra.route import Lane
 from mitra.stages.intake import Intake
+from operators.state import FlinkStore
+from operators.subtask import subtask_of
 
-CLOCK_VERSION = 1
-"""A lane's clock lies in state as the MessagePack array (version, epoch milliseconds)."""
+LANE_VERSION = 1
+"""A lane lies in state as the MessagePack array (version, clock in epoch ms, revision, settled offset of the control topic)."""
 
-_encode_clock = msgspec.msgpack.Encoder().encode
-_decode_clock = msgspec.msgpack.Decoder(tuple[Literal[1], int]).decode
+_encode_lane = msgspec.msgpack.Encoder().encode
+_decode_lane = msgspec.msgpack.Decoder(tuple[Literal[1], int, int, int]).decode
 
 
 class IntakeOperator(KeyedProcessFunction):
-    """Keyed by lane: its state is the lane's event-time clock."""
+    """Keyed by lane: its state is the lane's clock and revision, and the records held until the control log is active."""
 
     def __init__(self, blueprint: Blueprint) -> None:
         """Take what the stage is compiled from, in `open`."""
@@ -30,24 +34,30 @@ class IntakeOperator(KeyedProcessFunction):
     def open(self, runtime_context: RuntimeContext) -> None:
         """Compile the stage."""
         job = self._blueprint.pipeline.job
-        self._intake = Intake(self._blueprint)
+        self._intake = Intake(self._blueprint, subtask=subtask_of(runtime_context))
         self._keys = spread_keys(job.buckets)
         self._lane_of = {key: lane for lane, key in enumerate(spread_keys(job.lanes))}
-        self._clock = runtime_context.get_state(ValueStateDescriptor("lane_clock", Types.PICKLED_BYTE_ARRAY()))
-        self._lanes: dict[int, Lane] = {}
+        self._state = runtime_context.get_state(ValueStateDescriptor("lane", Types.PICKLED_BYTE_ARRAY()))
+        self._store = FlinkStore(runtime_context, "held_records")
+        self._lanes: dict[int, tuple[Lane, HeldRecords]] = {}
 
     def process_element(self, value: list[str], ctx: KeyedProcessFunction.Context) -> Iterator[Row]:
-        """Route one batch of records."""
+        """Route one batch of records, or hear one message of govern."""
         key = ctx.get_current_key()
-        lane = self._lanes.get(key)
-        if lane is None:
-            stored = self._clock.value()
-            # A batch collected before `job.lanes` was changed may come under a key that is no lane's any more.
-            lane = self._lanes[key] = Lane(self._lane_of.get(key, 0))
-            if stored is not None:
-                _, lane.clock_ms = _decode_clock(stored)
-        before = lane.clock_ms
-        for bucket, blob in self._intake.process(lane, value):
+        known = self._lanes.get(key)
+        if known is None:
+            known = self._lanes[key] = self._restored(key), HeldRecords(self._store)
+        lane, held = known
+        before = replace(lane)
+        for bucket, blob in self._intake.process(lane, value, held):
             yield Row(self._keys[bucket], blob)
-        if lane.clock_ms != before:
-            self._clock.update(_encode_clock((CLOCK_VERSION, lane.clock_ms)))
+        if lane != before:
+            self._state.update(_encode_lane((LANE_VERSION, lane.clock_ms, lane.revision, lane.read_to)))
+
+    def _restored(self, key: int) -> Lane:
+        # A batch collected before `job.lanes` was changed may come under a key that is no lane's any more.
+        lane = Lane(self._lane_of.get(key, 0))
+        stored = self._state.value()
+        if stored is not None:
+            _, lane.clock_ms, lane.revision, lane.read_to = _decode_lane(stored)
+        return lane

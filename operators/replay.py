@@ -12,7 +12,7 @@ from pyflink.common import Row
 from pyflink.datastream import FlatMapFunction, KeyedProcessFunction, RuntimeContext
 
 from mitra.blueprint import Blueprint
-from mitra.decide import State
+from mitra.decide import Decided, State
 from mitra.job_keys import spread_keys
 from mitra.replay.frames import frame_of, write_frame
 from mitra.replay.intake import ReplayIntake
@@ -55,14 +55,17 @@ class ReplayDecideOperator(KeyedProcessFunction):
             pending=FlinkStore(runtime_context, "pending_parts"),
             decisions=FlinkStore(runtime_context, "decisions"),
             waiting=FlinkStore(runtime_context, "waiting_labels"),
+            revisions=FlinkStore(runtime_context, "revisions"),
         )
         settle()
 
     def process_element(self, value: bytes, ctx: KeyedProcessFunction.Context) -> Iterator[bytes]:
         """Take one message of a bucket."""
         out = self._stage.process(self._bucket_of[ctx.get_current_key()], self._state, (bytes(value),))
-        if out.decided.decisions or out.letters or out.ends:
-            yield frame_of(out.decided, out.letters, len(out.ends))
+        for decided in out.decided:
+            yield frame_of(decided, [], 0)
+        if out.letters or out.ends:
+            yield frame_of(Decided(), out.letters, len(out.ends))
 
 
 class ReplayWriteOperator(FlatMapFunction):

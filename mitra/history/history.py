@@ -10,6 +10,19 @@ from mitra.history.work import Shared, Work
 from mitra.history.writing import write
 
 
+def _keep_alike(one: Plan, other: Plan) -> bool:
+    """Tell whether rows and tiles of one plan are those of another, so that only the windows over them differ."""
+    return (
+        one.layout == other.layout
+        and one.conditions.listed == other.conditions.listed
+        and all(
+            (a.distinct_sources, a.tiled, a.lifetime, a.keeps_totals)
+            == (b.distinct_sources, b.tiled, b.lifetime, b.keeps_totals)
+            for a, b in zip(one.by_entity, other.by_entity, strict=True)
+        )
+    )
+
+
 class History:
     """Appends events to the histories of their entities and answers the plan's aggregates as of each.
 
@@ -19,7 +32,15 @@ class History:
     def __init__(self, plan: Plan, cache_bytes: int = 256 << 20) -> None:
         """Keep up to `cache_bytes` of entities in memory between batches."""
         self.plan = plan
+        self._cache_bytes = cache_bytes
         self._shared = Shared(plan, cache_bytes)
+
+    def replan(self, plan: Plan) -> None:
+        """Answer another plan from now on. Entities stay in memory where the two keep the same of an event."""
+        before, self.plan = self._shared, plan
+        self._shared = Shared(plan, self._cache_bytes)
+        if _keep_alike(before.plan, plan):
+            self._shared.take_over(before)
 
     def process(
         self, bucket: int, store: Store, events: Events, touches: Touches, labels: LabelNotes | None, clock_ms: int

@@ -58,6 +58,14 @@ class Shared:
         self.partial = np.zeros(16)
         self.out = np.empty(1 << 16, np.int64)
 
+    def take_over(self, before: "Shared") -> None:
+        """Go on with what is in memory from a plan that keeps the same of an event."""
+        self.cache = before.cache
+        self.recent = before.recent
+        self.masks = before.masks
+        self.described = before.described
+        self.days = before.days
+
 
 @dataclass
 class Work:

@@ -6,13 +6,28 @@ from dataclasses import dataclass, field
 import msgspec
 import numpy as np
 
+from control_stream.acks import Status
+from mitra.acks import ack_of
 from mitra.blueprint import Blueprint
 from mitra.dead_letter import DeadLetter
 from mitra.decide import Decided, Decider, State
 from mitra.decision import Decision, Record, decode_record, encode_json
 from mitra.decode import Rejection
-from mitra.messages import End, Letters, PartBatch, Probe, ReportBatch, decode
+from mitra.kept_revisions import KeptRevisions
+from mitra.messages import (
+    Control,
+    End,
+    Letters,
+    Marker,
+    PartBatch,
+    Probe,
+    ReportBatch,
+    Revise,
+    RollCall,
+    decode,
+)
 from mitra.reports import encode_outcome, outcome_of
+from mitra.revision import Revisions
 from mitra.stages import Clock, wall_clock_ms
 from mitra.waiting_labels import HOUR_MS, WaitingLabel, WaitingLabels
 
@@ -24,20 +39,26 @@ MESSAGE_BYTES = 900_000
 class Output:
     """What a batch of one decide bucket came to, by the topic it goes to; keys and values are texts.
 
-    `decided` is the same as `decisions`, before it was encoded. `due_ms` are wall clocks at which `expire` is to be called.
+    `decided` is the same as `decisions`, before it was encoded, by revision. `acks` and `changes` go to the control topics. `due_ms` are wall clocks at which `expire` is to be called.
     """
 
-    decided: Decided = field(default_factory=Decided)
+    decided: list[Decided] = field(default_factory=list)
     outcomes: list[tuple[str, bytes]] = field(default_factory=list)
     letters: list[bytes] = field(default_factory=list)
     probes: list[Probe] = field(default_factory=list)
     ends: list[End] = field(default_factory=list)
+    acks: list[bytes] = field(default_factory=list)
+    changes: list[bytes] = field(default_factory=list)
     due_ms: set[int] = field(default_factory=set)
 
     @property
     def decisions(self) -> list[tuple[str, bytes]]:
         """The decisions under their transaction ids, as JSON."""
-        return [(str(decision.transaction_id), _fitting(decision)) for decision in self.decided.decisions]
+        return [
+            (str(decision.transaction_id), _fitting(decision))
+            for decided in self.decided
+            for decision in decided.decisions
+        ]
 
 
 def _fitting(decision: Decision) -> bytes:
@@ -51,31 +72,52 @@ def _fitting(decision: Decision) -> bytes:
 class DecideStage:
     """Decides the transactions of one subtask's buckets and joins labels with what was decided."""
 
-    def __init__(self, blueprint: Blueprint, clock: Clock = wall_clock_ms) -> None:
+    def __init__(self, blueprint: Blueprint, clock: Clock = wall_clock_ms, subtask: int = 0) -> None:
         """Compile features and load the model. Raises MitraError for a model that can't be used."""
         pipeline = blueprint.pipeline
         self._clock = clock
+        self._pipeline = pipeline
+        self._subtask = subtask
         self._horizon_ms = 0 if pipeline.labels is None else pipeline.labels.horizon_ms
         self._labels = pipeline.labels
         self._waiting = WaitingLabels()
-        self._decider = Decider(
-            pipeline.decided,
-            pipeline.entities,
-            blueprint.feature_plan,
-            blueprint.load_model(),
-            fingerprint=blueprint.fingerprint,
-            include_features=pipeline.job.include_features,
-        )
+        self._model = blueprint.load_model()
+        self._revisions = Revisions(blueprint)
+        self._kept: dict[int, KeptRevisions] = {}
+        self._deciders: dict[int, Decider] = {}
+        self._decider(0)
+
+    def _decider(self, number: int) -> Decider:
+        """Return what decides under a revision; it is compiled once for all buckets."""
+        revision = self._revisions.nearest(number)
+        decider = self._deciders.get(revision.number)
+        if decider is None:
+            pipeline = self._pipeline
+            decider = self._deciders[revision.number] = Decider(
+                pipeline.decided,
+                pipeline.entities,
+                revision.feature_plan,
+                self._model,
+                revision.rules,
+                fingerprint=revision.fingerprint,
+                include_features=pipeline.job.include_features,
+            )
+        return decider
 
     def process(self, bucket: int, state: State, blobs: Iterable[bytes]) -> Output:
         """Take the messages of one bucket; its state is written when all of them have been computed."""
-        parts: list[PartBatch] = []
+        parts: dict[int, list[PartBatch]] = {}
         reports: list[ReportBatch] = []
+        control: list[Marker | RollCall] = []
         out = Output()
+        kept = self._kept.get(bucket)
+        if kept is None:
+            kept = self._kept[bucket] = KeptRevisions(state.revisions, self._pipeline.job.buckets)
+            self._revisions.learn(kept.live_sets)
         for blob in blobs:
             message = decode(blob)
             if isinstance(message, PartBatch):
-                parts.append(message)
+                parts.setdefault(message.revision, []).append(message)
             elif isinstance(message, ReportBatch):
                 reports.append(message)
             elif isinstance(message, Letters):
@@ -85,16 +127,52 @@ class DecideStage:
                 out.probes.append(message)
             elif isinstance(message, End):
                 out.ends.append(message)
-        if parts:
-            out.decided = self._decider.decide(state, parts, self._clock)
-            out.letters += [letter.to_json() for letter in out.decided.letters]
-            self._decider.commit(state, out.decided)
-            for key, record in out.decided.first.items():
-                for label in self._waiting.take(bucket, state.waiting, key):
-                    self._join(out, key, label, record)
+            elif isinstance(message, Control):
+                out.acks += message.acks
+                out.changes += message.changes
+            elif isinstance(message, Revise):
+                self._prepare(bucket, kept, message, state, out)
+            elif isinstance(message, Marker | RollCall):
+                control.append(message)
+        for revision in sorted(parts):
+            self._decide(bucket, state, self._decider(revision), parts[revision], out)
         for batch in reports:
             self._report(bucket, state, batch, out)
+        # Behind the parts of its batch: a marker says that none of an earlier revision comes after it.
+        for message in control:
+            self._told(bucket, kept, message, state, out)
         return out
+
+    def _decide(self, bucket: int, state: State, decider: Decider, parts: list[PartBatch], out: Output) -> None:
+        decided = decider.decide(state, parts, self._clock)
+        out.letters += [letter.to_json() for letter in decided.letters]
+        decider.commit(state, decided)
+        for key, record in decided.first.items():
+            for label in self._waiting.take(bucket, state.waiting, key):
+                self._join(out, key, label, record)
+        out.decided.append(decided)
+
+    def _prepare(self, bucket: int, kept: KeptRevisions, revise: Revise, state: State, out: Output) -> None:
+        """Keep a revision and compile it now, before anything is stamped with it."""
+        kept.prepare(revise, state.revisions)
+        self._revisions.learn(kept.live_sets)
+        self._decider(revise.revision)
+        out.acks.append(self._ack(bucket, "ready", revise.revision, revise.attempt))
+
+    def _told(self, bucket: int, kept: KeptRevisions, message: Marker | RollCall, state: State, out: Output) -> None:
+        if isinstance(message, RollCall):
+            out.acks.append(self._ack(bucket, "running", kept.running, message.attempt))
+            return
+        reached = kept.mark(message, state.revisions)
+        if reached is None:
+            return
+        self._revisions.forget({number for one in self._kept.values() for number in one.live_sets})
+        self._deciders = {number: one for number, one in self._deciders.items() if self._revisions.get(number)}
+        out.acks.append(self._ack(bucket, "active", *reached))
+
+    def _ack(self, bucket: int, status: Status, revision: int, attempt: int) -> bytes:
+        buckets = self._pipeline.job.buckets
+        return ack_of("decide", status, bucket, buckets, revision, attempt, self._subtask, int(self._clock()))
 
     def _report(self, bucket: int, state: State, batch: ReportBatch, out: Output) -> None:
         due_hour = int(self._clock() + self._horizon_ms) // HOUR_MS

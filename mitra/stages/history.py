@@ -6,31 +6,64 @@ from typing import NamedTuple
 
 import numpy as np
 
+from control_stream.acks import Status
+from mitra.acks import ack_of
 from mitra.blueprint import Blueprint
 from mitra.conflict import conflict_letter
 from mitra.decode import decode_payload, payload_fields
 from mitra.event_time import EARLIEST_MS
 from mitra.history import CONFLICT, Events, History, LabelNotes, Result, Store, Touches, warm_up
-from mitra.messages import EventBatch, LabelBatch, Letters, PartBatch, Probe, cells, decode, encode
+from mitra.kept_marks import KeptMarks
+from mitra.kept_revisions import KeptRevisions
+from mitra.messages import (
+    Control,
+    EventBatch,
+    LabelBatch,
+    Letters,
+    Marker,
+    PartBatch,
+    Probe,
+    Revise,
+    RollCall,
+    cells,
+    decode,
+    encode,
+)
+from mitra.revision import Revisions, Selection
 from mitra.stages import Clock, Emit, wall_clock_ms
 
 _SILENT_MS = 600_000
 """A lane that a bucket has not heard of for so long, on the wall clock, no longer holds back the bucket's event-time clock."""
 
 
+class Answered(NamedTuple):
+    """What parts say of what they hold: the plan that was answered, the payloads' fields, the entities' names.
+
+    `selection` picks that plan's columns out of what histories compute for all revisions.
+    """
+
+    plan: int
+    fields: list[str]
+    entities: list[str]
+    selection: Selection
+
+
 class HistoryStage:
     """Appends events to the histories of one subtask's buckets and answers their aggregates."""
 
-    def __init__(self, blueprint: Blueprint, cache_bytes: int, clock: Clock = wall_clock_ms) -> None:
+    def __init__(self, blueprint: Blueprint, cache_bytes: int, clock: Clock = wall_clock_ms, subtask: int = 0) -> None:
         """Compile the aggregates; `cache_bytes` bounds the memory for entities kept decoded."""
         self._clock = clock
-        self._buckets = blueprint.pipeline.job.buckets
-        self._history = History(blueprint.history_plan, cache_bytes)
-        self._answered = Answered(
-            blueprint.fingerprint,
-            payload_fields(blueprint.pipeline.decided),
-            [entity.name for entity in blueprint.pipeline.entities],
-        )
+        self._job = blueprint.pipeline.job
+        self._buckets = self._job.buckets
+        self._subtask = subtask
+        self._revisions = Revisions(blueprint)
+        self._kept: dict[int, KeptRevisions] = {}
+        self._marks: dict[int, KeptMarks] = {}
+        self._history = History(self._revisions.nearest(0).plan, cache_bytes)
+        self._answered: dict[int, Answered] = {}
+        self._fields = payload_fields(blueprint.pipeline.decided)
+        self._entities = [entity.name for entity in blueprint.pipeline.entities]
         self._kinds = blueprint.pipeline.events
         self._topics = blueprint.source_topics
         self._clocks: dict[int, dict[int, tuple[int, float]]] = {}
@@ -44,6 +77,11 @@ class HistoryStage:
 
     def process(self, bucket: int, store: Store, blobs: Iterable[bytes]) -> Emit:
         """Take the messages of one bucket; parts go to the decide buckets of their transactions."""
+        kept = self._kept.get(bucket)
+        if kept is None:
+            kept = self._kept[bucket] = KeptRevisions(store, self._job.lanes)
+            self._marks[bucket] = KeptMarks(store)
+            self._learn(kept)
         for blob in blobs:
             message = decode(blob)
             if isinstance(message, EventBatch):
@@ -54,8 +92,58 @@ class HistoryStage:
             elif isinstance(message, Probe):
                 message.trail.append(f"history of bucket {bucket}")
                 yield bucket, encode(message)
+            elif isinstance(message, Revise):
+                kept.prepare(message, store)
+                self._marks[bucket].take(message.marks, kept.running, store)
+                self._learn(kept)
+                yield bucket, self._ack(bucket, "ready", message.revision, message.attempt)
+            elif isinstance(message, Marker):
+                yield from self._mark(bucket, kept, message, store)
+            elif isinstance(message, RollCall):
+                yield bucket, self._ack(bucket, "running", kept.running, message.attempt)
             else:
                 yield bucket, blob
+
+    def _learn(self, kept: KeptRevisions) -> None:
+        """Compile what a bucket keeps, and answer all of it from now on."""
+        if self._revisions.learn(kept.live_sets):
+            self._replan()
+
+    def _mark(self, bucket: int, kept: KeptRevisions, marker: Marker, store: Store) -> Emit:
+        """Where no lane stamps an older revision any more: say so, tell decide, and answer less."""
+        reached = kept.mark(marker, store)
+        if reached is None:
+            return
+        revision, attempt = reached
+        self._revisions.forget({number for one in self._kept.values() for number in one.live_sets})
+        self._replan()
+        yield bucket, self._ack(bucket, "active", revision, attempt)
+        for target in range(self._buckets):
+            yield target, encode(Marker(attempt, revision, bucket))
+
+    def _replan(self) -> None:
+        """Answer what all known revisions ask for: a revision may be stamped long after the next one was prepared.
+
+        Tiles keep only what the plan asks for, so the plan never leaves out what some bucket keeps.
+        """
+        revisions = self._revisions.all()
+        asked = {one.key: one for revision in revisions for one in revision.aggregates}
+        self._answered.clear()
+        if list(asked) != [one.key for one in self._history.plan.aggregates]:
+            self._history.replan(revisions[0].blueprint.plan_of(tuple(asked.values())))
+
+    def _answers(self, number: int) -> Answered:
+        answered = self._answered.get(number)
+        if answered is None:
+            revision = self._revisions.nearest(number)
+            selection = Selection(self._history.plan, revision.plan)
+            answered = Answered(revision.fingerprint, self._fields, self._entities, selection)
+            self._answered[number] = answered
+        return answered
+
+    def _ack(self, bucket: int, status: Status, revision: int, attempt: int) -> bytes:
+        at = int(self._clock())
+        return encode(Control([ack_of("history", status, bucket, self._buckets, revision, attempt, self._subtask, at)]))
 
     def _bucket_clock(self, bucket: int, lane: int, clock_ms: int) -> int:
         """Return the least event-time clock over the lanes that this bucket has heard of lately.
@@ -78,9 +166,25 @@ class HistoryStage:
         clock_ms = self._bucket_clock(bucket, batch.lane, batch.clock_ms)
         result = self._history.process(bucket, store, _events(batch), touches, None, clock_ms)
         if self._kinds[batch.kinds[0]].decided:
-            return split_parts(batch, touches, result, self._buckets, self._answered, self._clock())
+            marks = self._marks_of(bucket, store, batch, touches) if self._marks[bucket].any else {}
+            return split_parts(
+                batch, touches, result, self._buckets, self._answers(batch.revision), self._clock(), marks
+            )
         letters = self._conflicts(batch, touches, result)
         return [(bucket, encode(Letters(letters)))] if letters else ()
+
+    def _marks_of(self, bucket: int, store: Store, batch: EventBatch, touches: Touches) -> dict[int, list[str]]:
+        """Return, by touch, the lists and snoozes that hold its entity under the batch's revision."""
+        marks = self._marks[bucket]
+        times_ms = np.frombuffer(batch.times_ms, dtype=np.int64)[touches.event].tolist()
+        found = {}
+        for touch, (entity, key, time_ms) in enumerate(
+            zip(touches.entity.tolist(), touches.key, times_ms, strict=True)
+        ):
+            names = marks.names(self._entities[entity], key, batch.revision, time_ms, store)
+            if names:
+                found[touch] = names
+        return found
 
     def _conflicts(self, batch: EventBatch, touches: Touches, result: Result) -> list[bytes]:
         """Return the dead letters of events that nobody decides; the bucket that got an event's payload speaks for all."""
@@ -133,18 +237,16 @@ def _label_notes(batch: LabelBatch) -> LabelNotes:
     )
 
 
-class Answered(NamedTuple):
-    """What parts say of what they hold: the plan that was answered, the payloads' fields, the entities' names."""
-
-    plan: int
-    fields: list[str]
-    entities: list[str]
-
-
 def split_parts(
-    batch: EventBatch, touches: Touches, result: Result, buckets: int, answered: Answered, now_ms: float
+    batch: EventBatch,
+    touches: Touches,
+    result: Result,
+    buckets: int,
+    answered: Answered,
+    now_ms: float,
+    marks: dict[int, list[str]],
 ) -> Iterator[tuple[int, bytes]]:
-    """Return what history answered about a batch as one message to each decide bucket."""
+    """Return what history answered about a batch, under its revision, as one message to each decide bucket."""
     targets = [id_hash % buckets for id_hash in memoryview(batch.id_hashes).cast("q")]
     rows: dict[int, list[int]] = {}
     for row, bucket in enumerate(targets):
@@ -153,11 +255,17 @@ def split_parts(
     touched: dict[int, list[int]] = {bucket: [] for bucket in rows}
     for touch, row in enumerate(events):
         touched[targets[row]].append(touch)
-    width = result.values.shape[1]
-    values = result.values.tobytes()
+    selection = answered.selection
+    width = selection.width
+    values = selection.cells(result.values, touches.entity, np.nan).tobytes()
     arrivals = result.arrival.tobytes()
     statuses = result.status.tobytes()
-    approximate = b"" if result.approximate is None else result.approximate.tobytes()
+    approximate = b""
+    if result.approximate is not None:
+        approximate = selection.cells(result.approximate, touches.entity, False).tobytes()
+    texts = result.texts
+    if texts is not None and not selection.same:
+        texts = [selection.row(row, entity) for row, entity in zip(texts, touches.entity.tolist(), strict=True)]
     for bucket, mine in rows.items():
         held = touched[bucket]
         place = {row: place for place, row in enumerate(mine)}
@@ -184,8 +292,9 @@ def split_parts(
             arrivals=cells(arrivals, 8, held),
             width=width,
             values=cells(values, 8 * width, held),
-            texts=[] if result.texts is None else [result.texts[touch] for touch in held],
+            texts=[] if texts is None else [texts[touch] for touch in held],
             approximate=cells(approximate, width, held) if approximate else b"",
             keys=[batch.keys[touch] for touch in held],
+            marks={place: marks[touch] for place, touch in enumerate(held) if touch in marks} if marks else {},
         )
         yield bucket, encode(part)

@@ -7,10 +7,14 @@ remembers their transaction; outcomes come back as labels for the histories; a p
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from control_stream import Activate
+from control_stream.acks import Status
+from mitra.acks import ack_of
 from mitra.blueprint import Blueprint
 from mitra.dead_letter import DeadLetter
 from mitra.decode import Decoder, Event, Rejection
-from mitra.messages import Letters, Probe, encode
+from mitra.held_records import HeldRecords
+from mitra.messages import Control, Letters, Marker, Message, Probe, RollCall, decode, encode
 from mitra.reports import Outcome, Report, ReportDecoder, decode_outcome, note_batches, outcome_notes, report_batches
 from mitra.route import Lane, Router, Source
 from mitra.stages import Clock, Emit, wall_clock_ms
@@ -38,9 +42,12 @@ class _Sorted:
 class Intake:
     """Decodes and routes batches of source records."""
 
-    def __init__(self, blueprint: Blueprint, clock: Clock = wall_clock_ms) -> None:
+    def __init__(self, blueprint: Blueprint, clock: Clock = wall_clock_ms, subtask: int = 0) -> None:
         """Compile decoding and routing from the pipeline."""
         pipeline = blueprint.pipeline
+        self._control_end = blueprint.control_end
+        self._lanes = pipeline.job.lanes
+        self._subtask = subtask
         self._clock = clock
         self._buckets = pipeline.job.buckets
         self._topics = blueprint.source_topics
@@ -56,12 +63,42 @@ class Intake:
         self._reports = None if labels is None else ReportDecoder(labels, pipeline.limits)
         self._labels = None if labels is None else self._places[labels.topic]
 
-    def process(self, lane: Lane, records: Sequence[str]) -> Emit:
-        """Take one batch of source records, each `topic, partition, offset, timestamp, N or V+value`."""
+    def process(self, lane: Lane, records: Sequence[str], held: HeldRecords) -> Emit:
+        """Take one batch: source records, each `topic, partition, offset, timestamp, N or V+value`, or one of govern's messages.
+
+        Until the control log is active up to where it ended when the job was submitted, source records are held.
+        """
+        if records[0].startswith(FIELD_SEPARATOR):
+            yield from self._told(lane, decode(records[0][1:].encode("latin-1")))
+            if held.batches and lane.read_to >= self._control_end:
+                for batch in held.release():
+                    yield from self._route(lane, batch)
+        elif lane.read_to < self._control_end:
+            held.hold(records)
+        else:
+            yield from self._route(lane, records)
+
+    def _told(self, lane: Lane, message: Message) -> Emit:
+        """Stamp another revision from now on, or say which one is stamped."""
+        if isinstance(message, Activate):
+            lane.revision = max(lane.revision, message.revision)
+            lane.read_to = max(lane.read_to, message.read_to)
+            for bucket in range(self._buckets):
+                yield bucket, encode(Marker(message.attempt, lane.revision, lane.number))
+            yield self._ack(lane, "active", message.attempt)
+        elif isinstance(message, RollCall):
+            yield self._ack(lane, "running", message.attempt)
+
+    def _ack(self, lane: Lane, status: Status, attempt: int) -> tuple[int, bytes]:
+        at = int(self._clock())
+        ack = ack_of("intake", status, lane.number, self._lanes, lane.revision, attempt, self._subtask, at)
+        return lane.number % self._buckets, encode(Control([ack]))
+
+    def _route(self, lane: Lane, records: Sequence[str]) -> Emit:
         now_ms = self._clock()
         batch = self._sort(records, int(now_ms))
         for kind, router in enumerate(self._routers):
-            for bucket, events in router.route(lane, batch.events[kind], batch.sources[kind], now_ms, 0):
+            for bucket, events in router.route(lane, batch.events[kind], batch.sources[kind], now_ms, lane.revision):
                 yield bucket, encode(events)
         for bucket, labels in note_batches(outcome_notes(batch.outcomes, self._entities), self._buckets, lane):
             yield bucket, encode(labels)

@@ -70,7 +70,7 @@ def router(event: EventType = PAYMENT, buckets: int = 4, kind: int = 0) -> Route
 
 def state() -> State:
     """Return an empty decide bucket."""
-    return State(MemoryStore(), MemoryStore(), MemoryStore())
+    return State(*(MemoryStore() for _ in range(4)))
 
 
 def part(
@@ -116,5 +116,6 @@ def part(
         "texts": texts or [],
         "approximate": b"",
         "keys": list(keys),
+        "marks": {},
     }
     return PartBatch(**fields | more)

@@ -6,9 +6,10 @@ from pathlib import Path
 OPERATORS = Path(__file__).resolve().parents[2] / "operators"
 MAKERS = {"FlinkStore", "MirroredStore", "ValueStateDescriptor", "MapStateDescriptor", "ListStateDescriptor"}
 LIVE = {
-    "decide.py": ["decisions", "pending_parts", "waiting_labels"],
+    "decide.py": ["decisions", "pending_parts", "revisions", "waiting_labels"],
+    "govern.py": ["govern"],
     "history.py": ["histories"],
-    "intake.py": ["lane_clock"],
+    "intake.py": ["held_records", "lane"],
 }
 """A name that is taken away or changed loses what savepoints hold under it: the changelog must say so."""
 

@@ -2,10 +2,30 @@
 
 from array import array
 
+from control_stream import Activate, Delta, Mark
 from mitra.decision import Record, encode_record
 from mitra.gather import encode_pending
-from mitra.messages import End, EventBatch, LabelBatch, Letters, Message, PartBatch, Probe, ReportBatch, encode
+from mitra.held_records import HeldRecords
+from mitra.history import MemoryStore
+from mitra.kept_marks import KeptMarks
+from mitra.kept_revisions import KeptRevisions
+from mitra.messages import (
+    Control,
+    End,
+    EventBatch,
+    LabelBatch,
+    Letters,
+    Marker,
+    Message,
+    PartBatch,
+    Probe,
+    ReportBatch,
+    Revise,
+    RollCall,
+    encode,
+)
 from mitra.waiting_labels import WaitingLabel, encode_labels
+from rules import Rule
 
 NAN = float("nan")
 
@@ -82,6 +102,7 @@ PARTS = PartBatch(
     texts=[["DE"], []],
     approximate=bytes((0, 1, 0, 0)),
     keys=["c1", "c1\x1ft1"],
+    marks={1: ["list:bad", "snooze:busy"]},
 )
 REPORTS = ReportBatch(
     ids=["tx-1"],
@@ -94,6 +115,9 @@ REPORTS = ReportBatch(
     offsets=i8(5),
     raw=[b'{"id":"tx-1","fraud":1}'],
 )
+CHANGE = Delta(
+    {"large": Rule(id="large", version=2, when="amount > 1000", outcome="block")}, {}, {}, {"large": 2}
+).encode()
 MESSAGES: dict[str, Message] = {
     "events": EVENTS,
     "labels": LABELS,
@@ -102,6 +126,13 @@ MESSAGES: dict[str, Message] = {
     "end": End(3, 12),
     "reports": REPORTS,
     "letters": Letters([b'{"reason":"empty"}']),
+    "revise": Revise(
+        1_700_000_000_000, 9, 7, [CHANGE], [Mark("list:bad", "customer", "größe", 8, 9, 1_800_000_000_000)]
+    ),
+    "marker": Marker(1_700_000_000_000, 9, 3),
+    "control": Control([b'{"status":"ready"}'], [b'{"change":"take_effect"}']),
+    "roll call": RollCall(1_700_000_000_000),
+    "activate": Activate(1_700_000_000_000, 9, 12),
 }
 RECORD = Record(
     content_hash=-7,
@@ -118,14 +149,31 @@ RECORD = Record(
     degraded=["card"],
     entities=["customer", "card"],
     keys=["c1", "k1"],
+    rules=[{"id": "large", "version": 2, "outcome": "block", "reason": "5000 is too much"}],
+    not_evaluated={"busy": ["terminal"]},
+    shadow=[{"id": "tiny", "version": 1, "outcome": "review", "reason": ""}],
 )
 WAITING = WaitingLabel(1.0, 1_700_000_000_000, 2, "analyst", 472_222, 2, 0, 5, b"{}")
 PENDING = [(0, 3, 10, [encode(PARTS)])]
 
 
+def kept() -> dict[str, bytes]:
+    """Return what a bucket keeps of two revisions and their marks, and a lane of records it holds, by key."""
+    revisions, marks, held = MemoryStore(), MemoryStore(), MemoryStore()
+    bucket = KeptRevisions(revisions, 2)
+    for number, base in ((7, 0), (9, 7)):
+        bucket.prepare(Revise(1, number, base, [CHANGE], []), revisions)
+    bucket.mark(Marker(1, 7, 0), revisions)
+    KeptMarks(marks).take([Mark("list:bad", "customer", "größe", 8, None, 1_800_000_000_000)], 7, marks)
+    HeldRecords(held).hold(["topic\x1f0\x1f1\x1f\x1fVé", "x"])
+    stores = {"revisions": revisions, "marks": marks, "held records": held}
+    return {f"{name}: {key}": data for name, store in stores.items() for key, data in sorted(store.data.items())}
+
+
 def state() -> dict[str, bytes]:
     """Return the bytes of everything, by name."""
     return {
+        **kept(),
         **{name: encode(message) for name, message in MESSAGES.items()},
         "record": encode_record(RECORD),
         "pending": encode_pending(PENDING),

@@ -10,6 +10,10 @@ import pytest
 
 from mitra.decision import UnknownRecordError, decode_record
 from mitra.gather import decode_pending
+from mitra.held_records import HeldRecords
+from mitra.history import MemoryStore
+from mitra.kept_marks import KeptMarks
+from mitra.kept_revisions import KeptRevisions
 from mitra.messages import Message, UnknownMessageError, decode, encode
 from mitra.waiting_labels import UnknownWaitingError, decode_labels
 from tests.golden.messages.samples import MESSAGES, PENDING, RECORD, WAITING, state
@@ -42,6 +46,20 @@ def test_golden_state_of_decide_is_read() -> None:
     assert decode_record(GOLDEN["record"]) == RECORD
     assert decode_pending(GOLDEN["pending"]) == PENDING
     assert decode_labels(GOLDEN["waiting labels"]) == [WAITING]
+
+
+def test_golden_revisions_marks_and_held_records_are_read() -> None:
+    stores: dict[str, MemoryStore] = {}
+    for name, data in GOLDEN.items():
+        store, found, key = name.partition(": ")
+        if found:
+            stores.setdefault(store, MemoryStore()).data[key] = data
+    revisions = KeptRevisions(stores["revisions"], 2)
+    assert list(revisions.numbers) == [0, 7, 9]
+    assert [rule.when for rule in revisions.live_sets[9].rules.values()] == ["amount > 1000"]
+    marks = KeptMarks(stores["marks"])
+    assert marks.names("customer", "größe", 8, 0, stores["marks"]) == ["list:bad"]
+    assert list(HeldRecords(stores["held records"]).release()) == [["topic\x1f0\x1f1\x1f\x1fVé", "x"]]
 
 
 def test_bytes_of_a_later_version_are_refused_with_what_to_do() -> None:

@@ -15,6 +15,7 @@ from mitra.dead_letter import DeadLetter
 from mitra.decide import State
 from mitra.decision import encode_json
 from mitra.decode import Decoder, Reason, Rejection
+from mitra.held_records import HeldRecords
 from mitra.history import MemoryStore
 from mitra.pipeline import Pipeline, load_pipeline
 from mitra.records import SCHEMAS, label_schema
@@ -75,7 +76,7 @@ class Job:
     def __init__(self, pipeline: Pipeline) -> None:
         blueprint = Blueprint.of(pipeline)
         self.lane, self.histories = Lane(0), MemoryStore()
-        self.state = State(MemoryStore(), MemoryStore(), MemoryStore())
+        self.state = State(*(MemoryStore() for _ in range(4)))
         self.intake = Intake(blueprint, lambda: NOW_MS + 0.0)
         self.history = HistoryStage(blueprint, 1 << 20, lambda: NOW_MS + 3.2)
         self.decide = DecideStage(blueprint, lambda: NOW_MS + 5.9)
@@ -85,7 +86,7 @@ class Job:
             FIELD_SEPARATOR.join([topic, "0", str(offset), "2025-06-01 12:00:00.000", f"V{value.decode('latin-1')}"])
             for offset, (topic, value) in enumerate(records)
         ]
-        routed = [blob for _, blob in self.intake.process(self.lane, rows)]
+        routed = [blob for _, blob in self.intake.process(self.lane, rows, HeldRecords(MemoryStore()))]
         answered = [blob for _, blob in self.history.process(0, self.histories, routed)]
         return self.decide.process(0, self.state, answered)
 

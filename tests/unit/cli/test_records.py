@@ -10,6 +10,7 @@ from mitra.blueprint import Blueprint
 from mitra.decide import State
 from mitra.decision import encode_json
 from mitra.decode import Decoder, Event
+from mitra.held_records import HeldRecords
 from mitra.history import MemoryStore
 from mitra.pipeline import Pipeline, load_pipeline
 from mitra.records import SCHEMAS, event_schema
@@ -76,7 +77,7 @@ def written(pipeline: Pipeline) -> Output:
     blueprint = Blueprint.of(pipeline, pipeline.directory / "tiny-1")
     intake, lane = Intake(blueprint, lambda: float(NOW_MS)), Lane(0)
     history = HistoryStage(blueprint, 1_000_000, lambda: float(NOW_MS))
-    decide, state = DecideStage(blueprint, lambda: float(NOW_MS)), State(MemoryStore(), MemoryStore(), MemoryStore())
+    decide, state = DecideStage(blueprint, lambda: float(NOW_MS)), State(*(MemoryStore() for _ in range(4)))
     store = MemoryStore()
     whole = Output()
     for batch in (records, labels):
@@ -86,10 +87,10 @@ def written(pipeline: Pipeline) -> Output:
             )
             for offset, (topic, value) in enumerate(batch)
         ]
-        blobs = [blob for _, blob in intake.process(lane, rows)]
+        blobs = [blob for _, blob in intake.process(lane, rows, HeldRecords(MemoryStore()))]
         parts = [blob for _, blob in history.process(0, store, blobs)]
         out = decide.process(0, state, parts)
-        whole.decided.decisions += out.decided.decisions
+        whole.decided += out.decided
         whole.letters += out.letters
         whole.outcomes += out.outcomes
         whole.probes += out.probes

@@ -23,7 +23,8 @@ def pipeline_with(folder: Path, text: str) -> Pipeline:
 
 def test_a_pipeline_needs_the_topics_of_the_parts_it_uses(tmp_path: Path) -> None:
     assert [plan.name for plan in needed_topics(pipeline_with(tmp_path, ""))] == [
-        "small.payment", "small.decisions", "small.dead_letters", "small.probes", "small.probe_results",
+        "small.payment", "small.decisions", "small.dead_letters", "small.control", "small.control_acks", "small.probes",
+        "small.probe_results",
     ]  # fmt: skip
     plans = {
         plan.role: plan for plan in needed_topics(pipeline_with(tmp_path, "labels: {horizon: 90d}\njob: {lanes: 8}\n"))
@@ -42,6 +43,17 @@ def test_a_topic_that_is_not_as_it_must_be_is_told(tmp_path: Path) -> None:
     assert differences(plans["decisions"], TopicState(1, 1, {"retention.ms": "1000"})) == [
         "retention.ms=1000, should be 86400000 or more, or -1"
     ]
+
+
+def test_the_control_topic_is_one_partition_that_is_never_cut(tmp_path: Path) -> None:
+    plan = next(
+        plan for plan in needed_topics(pipeline_with(tmp_path, "kafka: {partitions: 8}\n")) if plan.role == "control"
+    )
+    assert (plan.partitions, plan.config["retention.ms"]) == (1, "-1")
+    assert not differences(plan, TopicState(1, 1, plan.config))
+    assert differences(plan, TopicState(2, 1, {"retention.ms": "1000"})) == [
+        "partitions=2, should be 1: a new topic must take its place", "retention.ms=1000, should be -1: the log is never cut",
+    ]  # fmt: skip
 
 
 def test_a_kafka_that_refuses_is_told_at_once(capsys: pytest.CaptureFixture[str]) -> None:

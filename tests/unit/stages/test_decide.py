@@ -14,6 +14,7 @@ from mitra.decode import Event, event_of, payload_fields
 from mitra.history import CONFLICT
 from mitra.messages import PartBatch, Probe, ReportBatch, encode
 from mitra.pipeline import load_pipeline
+from mitra.revision import Revision
 from mitra.route import LATE
 from mitra.stages.decide import DecideStage, Output
 from tests.factories.stages import part as make_part
@@ -82,7 +83,7 @@ def payment(id: int = 7, amount: float = 10.0, terminal: str | None = "t", time_
 @pytest.fixture
 def part(blueprint: Blueprint) -> Any:
     def made(event: Event, **more: Any) -> PartBatch:
-        defaults = {"values": [[3.0, np.nan]], "texts": [["t"]], "plan": blueprint.fingerprint}
+        defaults = {"values": [[3.0, np.nan]], "texts": [["t"]], "plan": Revision(blueprint).fingerprint}
         pipeline = blueprint.pipeline
         defaults |= {"fields": payload_fields(pipeline.decided), "names": [entity.name for entity in pipeline.entities]}
         return make_part(event, **defaults | more)
@@ -91,7 +92,9 @@ def part(blueprint: Blueprint) -> Any:
 
 
 def decide(stage: DecideStage, stored: State, *batches: PartBatch) -> Decided:
-    return stage.process(0, stored, map(encode, batches)).decided
+    """Decide parts of one revision."""
+    [decided] = stage.process(0, stored, map(encode, batches)).decided
+    return decided
 
 
 def test_a_decision_says_all_that_is_known(stage: DecideStage, part: Any) -> None:
@@ -317,7 +320,7 @@ def test_features_that_make_a_decision_too_large_are_left_out(stage: DecideStage
     out = stage.process(0, state(), [encode(part(payment()))])
     ((_, value),) = out.decisions
     assert "features" in msgspec.json.decode(value)
-    out.decided.decisions[0].features = {"note": "x" * 1_000_000}
+    out.decided[0].decisions[0].features = {"note": "x" * 1_000_000}
     ((_, value),) = out.decisions
     assert len(value) < 1_000
     assert msgspec.json.decode(value)["outcome"] == "allow"
@@ -364,6 +367,6 @@ def test_a_row_that_the_model_fails_on_is_decided_without_a_score_and_costs_nobo
     monkeypatch.setattr(Scorer, "raw_scores", picky)
     batches = [part(payment(1, amount=13.0)), part(payment(2, amount=810.0), offset=2)]
     out = stage.process(0, state(), map(encode, batches))
-    found = {one.transaction_id: one for one in out.decided.decisions}
+    found = {one.transaction_id: one for one in out.decided[0].decisions}
     assert (found[1].outcome, found[1].score, found[1].degraded) == ("allow", None, ["model"])
     assert (found[2].outcome, found[2].degraded, len(found[2].reasons)) == ("block", [], 1)

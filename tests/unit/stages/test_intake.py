@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from mitra.blueprint import Blueprint
+from mitra.held_records import HeldRecords
 from mitra.history import MemoryStore
 from mitra.messages import (
     End,
@@ -22,6 +23,7 @@ from mitra.messages import (
     encode,
 )
 from mitra.pipeline import load_pipeline
+from mitra.revision import Revision
 from mitra.route import Lane
 from mitra.stages.history import HistoryStage
 from mitra.stages.intake import FIELD_SEPARATOR, Intake
@@ -49,7 +51,7 @@ def record(value: Any, topic: str = "payments", offset: int = 0) -> str:
 
 def taken(intake: Intake, *records: str) -> dict[type[Message], list[tuple[int, Any]]]:
     found: dict[type[Message], list[tuple[int, Any]]] = defaultdict(list)
-    for bucket, blob in intake.process(Lane(0), records):
+    for bucket, blob in intake.process(Lane(0), records, HeldRecords(MemoryStore())):
         message = decode(blob)
         found[type(message)].append((bucket, message))
     return found
@@ -120,7 +122,7 @@ def stage(blueprint: Blueprint) -> HistoryStage:
 
 
 def blobs(intake: Intake, *records: str) -> list[bytes]:
-    return [blob for _, blob in intake.process(Lane(0), records)]
+    return [blob for _, blob in intake.process(Lane(0), records, HeldRecords(MemoryStore()))]
 
 
 def test_every_part_that_was_announced_is_answered(blueprint: Blueprint, intake: Intake, stage: HistoryStage) -> None:
@@ -128,11 +130,11 @@ def test_every_part_that_was_announced_is_answered(blueprint: Blueprint, intake:
     came: dict[str, int] = defaultdict(int)
     announced: dict[str, int] = {}
     stores = defaultdict(MemoryStore)
-    for bucket, blob in intake.process(Lane(0), records):
+    for bucket, blob in intake.process(Lane(0), records, HeldRecords(MemoryStore())):
         for _, answer in stage.process(bucket, stores[bucket], [blob]):
             part = decode(answer)
             assert isinstance(part, PartBatch)
-            assert part.plan == blueprint.fingerprint
+            assert part.plan == Revision(blueprint).fingerprint
             for id, expected in zip(part.ids, part.expected, strict=True):
                 came[id] += 1
                 announced[id] = expected

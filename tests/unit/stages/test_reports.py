@@ -134,7 +134,7 @@ def test_no_bytes_raise(value: bytes) -> None:
 
 RECORD = Record(
     content_hash=1, event_time=100, decided_at=0, outcome=1, score=0.5, raw_score=None, model=None, revision=0, late=False,
-    approximate=[], reasons=[], degraded=[], entities=["customer", "pair"], keys=["c", "c\x1f7"],
+    approximate=[], reasons=[], degraded=[], entities=["customer", "pair"], keys=["c", "c\x1f7"], rules=[], not_evaluated={}, shadow=[],
 )  # fmt: skip
 
 

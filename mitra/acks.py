@@ -1,0 +1,13 @@
+"""What the parts of the job say of revisions, as it stands on control-acks."""
+
+from control_stream.acks import Ack, Stage, Status
+
+
+def ack_of(
+    stage: Stage, status: Status, part: int, parts: int, revision: int, attempt: int, subtask: int, at_ms: int
+) -> bytes:
+    """Return the ack of one lane or bucket; `attempt` is that of the request it answers."""
+    ack = Ack(
+        id="", revision=revision, status=status, stage=stage, part=part, parts=parts, subtask=subtask, attempt=attempt, at=at_ms
+    )  # fmt: skip
+    return ack.to_json()

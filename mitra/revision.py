@@ -1,0 +1,174 @@
+"""One revision, compiled: the features and rules that are live under it, and what histories answer for them."""
+
+from collections.abc import Mapping
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from control_stream.live_set import LiveSet
+from mitra.blueprint import Blueprint
+from mitra.decode import payload_fields
+from mitra.errors import ProblemsError
+from mitra.features import FeaturePlan
+from mitra.hashing import text_hash
+from mitra.history import Plan
+from rules import CompiledFeatures, RuleSet, check_rules, compile_features
+from rules.plan import Aggregate
+
+
+class Revision:
+    """What is live under one revision, over a pipeline. Compiled when it is asked for; code is shared between revisions.
+
+    What no longer fits the pipeline, because an upgrade has taken a field away, is left out and named in `unfit`.
+    """
+
+    def __init__(self, blueprint: Blueprint, number: int = 0, live: LiveSet | None = None) -> None:
+        """Keep what to compile; revision 0 is the pipeline by itself."""
+        self.blueprint = blueprint
+        self.number = number
+        self.live = live or LiveSet()
+        self.unfit: list[str] = []
+
+    @cached_property
+    def compiled(self) -> CompiledFeatures:
+        """The pipeline's features and those put at run time."""
+        live = self.live.features
+        if not live:
+            return self.blueprint.compiled
+        pipeline, schema = self.blueprint.pipeline, self.blueprint.schema
+        try:
+            return compile_features({**pipeline.features, **live}, schema)
+        except ProblemsError:
+            fitting: dict[str, str] = dict(pipeline.features)
+            for name, text in live.items():
+                try:
+                    compile_features({**fitting, name: text}, schema)
+                except ProblemsError:
+                    self.unfit.append(f"feature {name}")
+                else:
+                    fitting[name] = text
+            return compile_features(fitting, schema)
+
+    @cached_property
+    def rules(self) -> RuleSet | None:
+        """The rules and lists; None where there are none, so that they cost nothing."""
+        live = self.live
+        if not live.rules and not live.lists:
+            return None
+        features, schema = self.compiled.texts, self.blueprint.schema
+        rules = live.rules
+        try:
+            return RuleSet.compile(rules.values(), features, schema, live.lists.values())
+        except ProblemsError:
+            fitting = []
+            for name, rule in rules.items():
+                try:
+                    check_rules({name: rule}, features, schema)
+                except ProblemsError:
+                    self.unfit.append(f"rule {name}")
+                else:
+                    fitting.append(rule)
+            return RuleSet.compile(fitting, features, schema, live.lists.values())
+
+    @cached_property
+    def aggregates(self) -> tuple[Aggregate, ...]:
+        """All that histories are asked for: what features need, then what only rules do."""
+        asked = {one.key: one for one in self.compiled.aggregates}
+        if self.rules is not None:
+            asked.update((one.key, one) for one in self.rules.aggregates if one.key not in asked)
+        return tuple(asked.values())
+
+    @cached_property
+    def plan(self) -> Plan:
+        """What histories compute under this revision alone."""
+        return self.blueprint.plan_of(self.aggregates)
+
+    @cached_property
+    def fingerprint(self) -> int:
+        """The name, in messages, of the fields of a decided event and the columns of what histories answer."""
+        plan = self.plan
+        columns = [
+            (entity.name, [plan.aggregates[place].key for place in places])
+            for entity, places in zip(plan.entities, plan.columns, strict=True)
+        ]
+        return text_hash(repr((payload_fields(self.blueprint.pipeline.decided), columns)))
+
+    @cached_property
+    def feature_plan(self) -> FeaturePlan:
+        """How features are filled from what histories answer."""
+        return FeaturePlan(self.compiled, self.plan, self.blueprint.pipeline.decided.index)
+
+
+class Selection:
+    """Which of the answers of a plan for several revisions belong to one of them, entity by entity.
+
+    `numeric[e]`, `texts[e]`: the columns of the wider plan, in the order of the revision's; None where all are the same.
+    """
+
+    def __init__(self, wide: Plan, plan: Plan) -> None:
+        """Look the columns up. Every aggregate of `plan` is in `wide`."""
+        self.width = plan.width
+        self.same = [[wide.aggregates[place].key for place in columns] for columns in wide.columns] == [
+            [plan.aggregates[place].key for place in columns] for columns in plan.columns
+        ]
+        self.numeric = [_places(wide, plan, entity, "numeric") for entity in range(len(plan.by_entity))]
+        self.texts = [_places(wide, plan, entity, "texts") for entity in range(len(plan.by_entity))]
+
+    def cells(self, values: NDArray[np.generic], entities: NDArray[np.uint8], fill: object) -> NDArray[np.generic]:
+        """Return the revision's columns of a matrix with one row a touch."""
+        if self.same:
+            return values
+        chosen = np.full((len(values), self.width), fill, values.dtype)
+        for entity, places in enumerate(self.numeric):
+            rows = np.flatnonzero(entities == entity)
+            if len(places) and len(rows):
+                chosen[rows[:, None], np.arange(len(places))] = values[rows[:, None], places]
+        return chosen
+
+    def row(self, texts: list[str | None], entity: int) -> list[str | None]:
+        """Return the revision's texts of one touch."""
+        return texts if self.same else [texts[place] for place in self.texts[entity].tolist()]
+
+
+def _places(wide: Plan, plan: Plan, entity: int, kind: str) -> NDArray[np.int64]:
+    where = {wide.aggregates[place].key: column for column, place in enumerate(getattr(wide.by_entity[entity], kind))}
+    wanted = getattr(plan.by_entity[entity], kind)
+    return np.array([where[plan.aggregates[place].key] for place in wanted], dtype=np.int64)
+
+
+class Revisions:
+    """The revisions that any bucket of a subtask keeps, compiled once for all of them."""
+
+    def __init__(self, blueprint: Blueprint) -> None:
+        """Know revision 0."""
+        self._blueprint = blueprint
+        self._known: dict[int, Revision] = {0: Revision(blueprint)}
+
+    def learn(self, live_sets: Mapping[int, LiveSet]) -> bool:
+        """Take revisions that a bucket keeps; tell whether any of them is new."""
+        fresh = [number for number in live_sets if number not in self._known]
+        for number in fresh:
+            self._known[number] = Revision(self._blueprint, number, live_sets[number])
+        return bool(fresh)
+
+    def forget(self, kept: set[int]) -> None:
+        """Keep only these, which are those that some bucket keeps."""
+        for number in [number for number in self._known if number not in kept]:
+            del self._known[number]
+
+    def get(self, number: int) -> Revision | None:
+        """Return a revision, None if no bucket keeps it."""
+        return self._known.get(number)
+
+    def nearest(self, number: int) -> Revision:
+        """Return a revision, or the oldest that is kept behind it, for a message that was under way for too long."""
+        found = self._known.get(number)
+        if found is not None:
+            return found
+        later = [other for other in self._known if other > number]
+        return self._known[min(later) if later else max(self._known)]
+
+    def all(self) -> list[Revision]:
+        """Return what is known, the oldest first."""
+        return [self._known[number] for number in sorted(self._known)]
