@@ -12,8 +12,9 @@ from typing import IO, Any
 import duckdb
 import pyarrow as pa
 
+from mitra.conflict import conflict_letter
 from mitra.dead_letter import DeadLetter
-from mitra.decode import Event
+from mitra.decode import Event, decode_payload
 from mitra.duration import duration_text
 from mitra.errors import MitraError
 from mitra.pipeline import Pipeline
@@ -42,6 +43,17 @@ _LABELS = pa.schema([("place", pa.int64()), ("id", pa.string()), ("value", pa.fl
 _CREATE = """
 create table rows (place bigint, kind utinyint, id varchar, number bigint, time_ms bigint, payload blob, content_hash bigint);
 create table labels (place bigint, id varchar, value double, known_at_ms bigint);
+"""
+# Which content of an id came first is known here, whatever the parallelism: the later ones are no events.
+_FIRST = """
+create table firsts as
+select kind, id, arg_min(content_hash, (time_ms, place)) as content_hash
+from rows group by kind, id having min(content_hash) <> max(content_hash)
+"""
+_LATER = "from rows using firsts where rows.kind = firsts.kind and rows.id = firsts.id and rows.content_hash <> firsts.content_hash"
+_CONFLICTS = """
+select r.kind, r.payload from rows r join firsts f on r.kind = f.kind and r.id = f.id and r.content_hash <> f.content_hash
+order by r.place
 """
 _LABELS_ARE_SINGLE = "select count(*) = count(distinct id) from labels"
 _SINGLE = """
@@ -100,6 +112,8 @@ def prepare(
             task.read(pipeline.decided.name, transactions, letters)
             for name, paths in (events or {}).items():
                 task.read(name, paths, letters)
+        with dead_letters.open("ab") as letters:
+            task.part_conflicts(letters)
         delay_ms = 0
         if labels:
             delay_ms = task.read_labels(labels, label_delay_ms, dead_letters.with_name("label_dead_letters.jsonl"))
@@ -233,6 +247,16 @@ class _Preparation:
             self._progress("write", writer.rows)
         summary = Summary(**{**counts, "first_ms": first_ms, "last_ms": last_ms})
         return writer.close(summary, self._id_types)
+
+    def part_conflicts(self, letters: IO[bytes]) -> None:
+        """Write events under an id that came before with other content to the dead letters, and take them out."""
+        database = self._database
+        database.execute(_FIRST)
+        for kind, payload in database.execute(_CONFLICTS).fetchall():
+            event = self._pipeline.events[kind]
+            letters.write(_line(conflict_letter(event, decode_payload(payload), event.topic, None, None)))
+            self._counts["rejected" if kind == self._decided else "other_rejected"] += 1
+        database.execute(f"delete {_LATER}")
 
     def _single(self, query: str, params: dict[str, int] | None = None) -> int:
         [(value,)] = self._database.execute(query, params or {}).fetchall()

@@ -4,6 +4,7 @@ import csv
 import gzip
 import hashlib
 import json
+from base64 import b64decode
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -117,10 +118,19 @@ def test_text_ids_come_in_the_order_of_texts(tmp_path: Path) -> None:
     assert ids_of(prepared) == ["10", "9", "Z", "a", "é"]
 
 
-def test_equal_time_and_id_keep_the_order_of_the_input(tmp_path: Path) -> None:
-    file = json_lines(tmp_path / "a.jsonl", [payment(1, 0, amount) for amount in range(50)])
-    prepared, _ = run(pipeline_in(tmp_path), tmp_path, [file])
-    assert [event.values[2] for event in events_of(prepared)] == list(range(50))
+def test_of_one_id_with_several_contents_the_first_by_time_and_place_is_the_event(tmp_path: Path) -> None:
+    rows = [
+        payment(1, 1, 7.0),
+        payment(2, 0, 5.0),
+        payment(1, 0, amount=3.0),
+        payment(1, 0, amount=4.0),
+        payment(2, 0, 5.0),
+    ]
+    prepared, letters = run(pipeline_in(tmp_path), tmp_path, [json_lines(tmp_path / "a.jsonl", rows)])
+    assert [(event.id, event.values[2]) for event in events_of(prepared)] == [("1", 3.0), ("2", 5.0), ("2", 5.0)]
+    assert [letter["reason"] for letter in letters] == ["conflict", "conflict"]
+    assert [json.loads(b64decode(letter["bytes"]))["amount"] for letter in letters] == [7.0, 4.0]
+    assert (prepared.summary.transactions, prepared.summary.rejected) == (5, 2)
 
 
 @pytest.mark.parametrize("said", ["integer", "string"])
