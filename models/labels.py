@@ -47,7 +47,7 @@ def label_relation(connection: duckdb.DuckDBPyConnection, source: LabelSource, i
     left, right = join_key("d.transaction_id", id_type, quoted(source.id), types[source.id])
     connection.execute(f"""
         CREATE TEMP TABLE label_version AS
-        SELECT {right} AS id, {text} AS text, {known_ms} AS known_ms
+        SELECT {right} AS id, {text} AS text, {known_ms} AS known_ms, row_number() OVER () AS place
         FROM {rows} WHERE {quoted(source.label)} IS NOT NULL
     """)
     allowed = ", ".join(f"'{value}'" for value in (*_TRUE, *_FALSE))
@@ -62,7 +62,7 @@ def label_relation(connection: duckdb.DuckDBPyConnection, source: LabelSource, i
     true = ", ".join(f"'{value}'" for value in _TRUE)
     connection.execute(f"""
         CREATE TEMP TABLE label AS
-        SELECT id, CASE WHEN arg_max(text, coalesce(known_ms, -1)) IN ({true}) THEN 1 ELSE 0 END AS label,
+        SELECT id, CASE WHEN arg_max(text, (coalesce(known_ms, -1), -place)) IN ({true}) THEN 1 ELSE 0 END AS label,
             max(known_ms) AS known_ms
         FROM label_version GROUP BY id
     """)

@@ -60,7 +60,7 @@ _SINGLE = """
 create view versions as select id, value as label, known_at_ms, null::struct(value double, known_at_ms bigint)[] corrections
 from labels
 """
-# Of labels with the same id and time the last in the file counts; the others are versions, the oldest first.
+# Of labels with the same id and time the first in the files counts, as live; the others are versions, the oldest first.
 _SEVERAL = """
 create table versions as
 with times as (
@@ -69,7 +69,7 @@ with times as (
     select l.id, l.value, coalesce(l.known_at_ms, t.time_ms + $delay) known_at_ms, l.place
     from labels l left join times t on t.id = l.id
 ), latest as (
-    select id, known_at_ms, arg_max(value, place) as value from known group by id, known_at_ms
+    select id, known_at_ms, arg_min(value, place) as value from known group by id, known_at_ms
 ), listed as (
     select id, list(struct_pack(value := value, known_at_ms := known_at_ms) order by known_at_ms) versions
     from latest group by id

@@ -106,6 +106,13 @@ def test_the_newest_label_counts_and_when_it_became_known(files, tmp_path, value
     assert data.known_ms.tolist() == [START_MS + 5]
 
 
+@pytest.mark.parametrize("verdicts", [[0, 1], [1, 0]])
+def test_of_labels_with_one_time_the_first_counts_as_it_does_live(files, tmp_path, verdicts):
+    both = write(tmp_path / "l.parquet", id=[7, 7], verdict=verdicts, known_at=[START_MS, START_MS])
+    data = read_dataset(files.features, labels(both, known_at="known_at"), None, ALL)
+    assert data.labels.tolist() == [bool(verdicts[0])]
+
+
 def test_contradictions_without_an_order_are_refused(files, tmp_path):
     both = write(tmp_path / "l.parquet", id=[7, 7], verdict=[0, 1])
     with pytest.raises(TrainingError, match=r"1 transactions \(one is 7\) are labelled both ways"):

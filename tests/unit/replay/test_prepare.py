@@ -263,7 +263,7 @@ def test_a_labels_own_time_counts_and_corrections_follow_by_time(tmp_path: Path)
     batch = prepared.batch(0)
     assert batch.labels == [1.0, 1.0]
     assert batch.known_at_ms == [START_MS + DAY_MS, START_MS + 60_000 + 7 * DAY_MS]
-    assert batch.corrections == [(0, 1.0, START_MS + 2 * DAY_MS), (0, 0.0, START_MS + 3 * DAY_MS)]
+    assert batch.corrections == [(0, 0.0, START_MS + 2 * DAY_MS), (0, 0.0, START_MS + 3 * DAY_MS)]
 
 
 def test_what_is_no_label_is_told_beside_the_dead_letters(tmp_path: Path) -> None:
