@@ -131,7 +131,8 @@ def _tell(args: argparse.Namespace, planned: "Plan", pushed: "Pushed") -> int:
         print("not waited for: `mitra control status PIPELINE` shows who runs what")
     elif pushed.done:
         sizes = pushed.sizes
-        everywhere = f"{sizes['intake']} lanes, {sizes['history']} buckets of history and {sizes['decide']} of decide"
+        lanes = f"{sizes['intake']} lane{'s' * (sizes['intake'] != 1)}"
+        everywhere = f"{lanes}, {sizes['history']} buckets of history and {sizes['decide']} of decide"
         print(f"revision {pushed.revision} is active everywhere ({everywhere}), after {pushed.ms:.0f} ms")
     elif pushed.refused:
         print("the job has refused what this pipeline file allows: is it the file that runs?", file=sys.stderr)

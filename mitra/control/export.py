@@ -87,9 +87,9 @@ def _entries_file(one: ListDeclaration) -> str:
 def _write_entries(path: Path, entries: Sequence[Mark]) -> Path:
     path.parent.mkdir(exist_ok=True)
     # The writer leaves a bare carriage return unquoted, and the reader takes it for the end of the line.
-    quoting = csv.QUOTE_ALL if any("\r" in mark.key for mark in entries) else csv.QUOTE_MINIMAL
+    bare = any("\r" in mark.key for mark in entries)
     with path.open("w", encoding="utf-8", newline="") as file:
-        rows = csv.writer(file, lineterminator="\n", quoting=quoting)
+        rows = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL if bare else csv.QUOTE_MINIMAL)
         rows.writerow(("key", "until"))
         rows.writerows((mark.key, "" if mark.until_ms is None else time_text(mark.until_ms)) for mark in entries)
     return path

@@ -60,6 +60,7 @@ class Progress:
                 self.answers[ack.id] = ack
             return
         self.exact_from |= ack.exact_from
+        self.sizes[ack.stage] = ack.parts
         if ack.status == "ready" and ack.stage in self.ready:
             self.ready[ack.stage][ack.part] = ack.revision
         if ack.status not in {"active", "running"}:
@@ -67,7 +68,6 @@ class Progress:
         before = self.parts[ack.stage].get(ack.part)
         if before is None or ack.at >= before.at_ms:
             self.parts[ack.stage][ack.part] = Part(ack.revision, ack.subtask, ack.at)
-            self.sizes[ack.stage] = ack.parts
 
     @property
     def whole(self) -> bool:

@@ -4,6 +4,8 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from control_stream import Ack, Context
 from mitra.control.topics import Record
 from tests.factories.control import NOW_MS, Job
@@ -52,6 +54,7 @@ class MemoryTopics:
                 self._publish(ack)
 
     def _publish(self, ack: Ack) -> None:
+        ack = msgspec.structs.replace(ack, parts=self.job.sizes[ack.stage])
         self.acks.append(ack.to_json())
         self.job.take(self.job.govern.ack(ack, self.job.now_ms))
 

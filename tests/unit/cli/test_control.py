@@ -1,7 +1,6 @@
 """`mitra rules`, `mitra lists`, `mitra control`: what they print, and their exit status, over topics in memory."""
 
 import json
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -38,10 +37,8 @@ Call = Callable[..., Any]
 
 
 @pytest.fixture
-def pipeline(tmp_path: Path) -> str:
-    path = tmp_path / "pipeline.yaml"
-    shutil.copy(ROOT / "examples" / "payments" / "pipeline.yaml", path)
-    return str(path)
+def pipeline() -> str:
+    return str(ROOT / "examples" / "payments" / "pipeline.yaml")
 
 
 @pytest.fixture
@@ -170,11 +167,8 @@ def test_rules_are_listed_shown_and_changed(call: Call, pipeline: str, files: Pa
         "# version 1, active everywhere\n# revision 2: rule.put by ann\n# revision 4: rule.mode by ann\n"
     )
     status, _, err = call(f"rules show {pipeline} night")
-    assert (status, err) == (
-        1,
-        "mitra rules: no rule night is live: it was retired by bob in revision 5; "
-        "`mitra rules list PIPELINE` lists those there are\n",
-    )
+    assert status == 1
+    assert err.startswith("mitra rules: no rule night is live: it was retired by bob in revision 5; `mitra rules list")
 
 
 def test_a_rule_is_snoozed_for_one(call: Call, pipeline: str, files: Path):
@@ -239,9 +233,8 @@ def test_status_says_who_runs_what(call: Call, pipeline: str, files: Path, topic
     assert out.endswith("is the job running?\nintake: lane 0: runs revision 4\n")
     status, found = call(f"control status {pipeline} --json")
     assert (status, found["active"], found["revision"]) == (1, False, 5)
-    assert {"stage": "decide", "part": 1, "revision": 5} == {
-        key: found["parts"][-1][key] for key in ("stage", "part", "revision")
-    }
+    last = found["parts"][-1]
+    assert (last["stage"], last["part"], last["revision"]) == ("decide", 1, 5)
 
 
 def test_the_log_tells_refused_changes_too(call: Call, pipeline: str, files: Path, topics: MemoryTopics):
