@@ -271,15 +271,19 @@ def test_a_rollback_and_an_export_that_changes_nothing(call: Call, pipeline: str
     assert "there is no revision 99 yet" in err
 
 
-def test_check_runs_the_examples_of_rule_files(call: Call, pipeline: str, files: Path):
-    status, out, _ = call(f"check {pipeline} {files}")
+def test_check_runs_the_examples_of_rule_files(call: Call, tmp_path: Path):
+    pipeline = ROOT / "examples" / "handbook" / "pipeline.yaml"
+    file = tmp_path / "big.yaml"
+    file.write_text(FILES["big.yaml"].replace("amount", "TX_AMOUNT"))
+    status, out, _ = call(f"check {pipeline} {tmp_path}")
     assert status == 0
-    assert out.splitlines()[1] == "3 rules: nothing wrong, 1 example as they say"
-    (files / "big.yaml").write_text(FILES["big.yaml"].replace("fires: true", "fires: false"))
-    status, found = call(f"check {pipeline} {files} --json")
+    assert out.splitlines()[1] == "1 rule: nothing wrong, 1 example as they say"
+    file.write_text(file.read_text().replace("fires: true", "fires: false"))
+    status, found = call(f"check {pipeline} {file} --json")
     assert status == 1
-    assert found["problems"][0]["file"] == f"{files}/big.yaml"
-    assert found["problems"][0]["line"] == 7
+    (problem,) = found["problems"]
+    assert (problem["file"], problem["line"]) == (str(file), 7)
+    assert "the rule big fires here" in problem["rendered"]
 
 
 @pytest.mark.parametrize(
