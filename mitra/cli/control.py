@@ -45,6 +45,7 @@ def _status(args: argparse.Namespace) -> int:
     with open_session(args) as session:
         progress = newest_progress(session.pipeline, session.topics)
         replay, pipeline = session.replay, session.pipeline
+        other = [entry.revision for entry in progress.contradicts(session.entries)]
     late = progress.behind(replay.head)
     parts = [
         {"stage": stage, "part": number, "revision": part.revision, "subtask": part.subtask, "at": part.at_ms}
@@ -62,9 +63,10 @@ def _status(args: argparse.Namespace) -> int:
             "lists": list_documents(replay),
             "sizes": progress.sizes,
             "parts": parts,
+            "contradicted": other,
         }
         print_json(document)
-        return 1 if late else 0
+        return 1 if late or other else 0
     live = replay.live
     print(f"{pipeline.name} on {pipeline.bootstrap}: revision {replay.head}")
     rows = []
@@ -86,10 +88,15 @@ def _status(args: argparse.Namespace) -> int:
         print()
         print_lists(list_documents(replay), f"{len(live.lists)} list{'s' * (len(live.lists) != 1)}")
     if late:
+        who = behind_text(late, progress.unready(replay.head), progress.sizes)
+        print(f"\nrevision {replay.head} is not active everywhere; is the job running?\n{who}")
+    if other:
+        shown = f"{', '.join(map(str, other[:10]))}{', …' if len(other) > 10 else ''}"
         print(
-            f"\nrevision {replay.head} is not active everywhere; is the job running?\n{behind_text(late, progress.unready(replay.head), progress.sizes)}"
+            f"\nthe job answered otherwise to revision{'s' * (len(other) != 1)} {shown} than this pipeline file would: "
+            "is it the file that the job was submitted with?"
         )
-    return 1 if late else 0
+    return 1 if late or other else 0
 
 
 def _log(args: argparse.Namespace) -> int:
@@ -146,8 +153,8 @@ def _export(args: argparse.Namespace) -> int:
     if args.json:
         print_json({"revision": replay.head, "files": [str(path) for path in written]})
         return 0
-    print(
-        f"{args.folder}: revision {replay.head} in {len(written)} file{'s' * (len(written) != 1)}: {len(live.rules)} rules, "
-        f"{len(live.features)} features, {len(live.lists)} lists; `mitra rules push {args.pipeline} {args.folder}` brings it back"
-    )
+    counts = {"file": len(written), "rule": len(live.rules), "feature": len(live.features), "list": len(live.lists)}
+    files, *rest = (f"{count} {what}{'s' * (count != 1)}" for what, count in counts.items())
+    print(f"{args.folder}: revision {replay.head} in {files}: {', '.join(rest)}")
+    print(f"`mitra rules push {args.pipeline} {args.folder}` brings it back")
     return 0

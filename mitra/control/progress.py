@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from control_stream import Ack, read_ack
+from mitra.control.replay import Entry
 from mitra.control.topics import ControlTopics
 from mitra.pipeline import Pipeline
 
@@ -73,6 +74,15 @@ class Progress:
     def whole(self) -> bool:
         """Tell whether every part has spoken."""
         return all(part in self.parts[stage] for stage in STAGES for part in range(self.sizes[stage]))
+
+    def contradicts(self, entries: Iterable[Entry]) -> list[Entry]:
+        """Return the changes that the log makes something else of than the job did: it ran with another pipeline file."""
+        found = []
+        for entry in entries:
+            answer = self.answers.get(entry.id)
+            if answer is not None and entry.became in {"accepted", "refused"} and answer.revision == entry.revision:
+                found += [entry] * ((answer.status == "refused") != (entry.became == "refused"))
+        return found
 
     def unready(self, revision: int) -> Behind:
         """Return the buckets that neither have prepared a revision nor run it."""

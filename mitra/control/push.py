@@ -72,6 +72,7 @@ def push(
     A plan that changes nothing waits for what is live, so that calling again after a failure tells how things are.
     """
     progress = Progress.of(pipeline) if timeout_s is None else newest_progress(pipeline, topics)
+    progress.exact_from.clear()  # of earlier changes
     began = clock()
     offsets = topics.append([one.data for one in plan.send]) if plan.send else []
     if timeout_s is not None:

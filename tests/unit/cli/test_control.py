@@ -237,6 +237,15 @@ def test_status_says_who_runs_what(call: Call, pipeline: str, files: Path, topic
     assert (last["stage"], last["part"], last["revision"]) == ("decide", 1, 5)
 
 
+def test_status_tells_of_a_job_that_runs_another_pipeline_file(call: Call, pipeline: str, topics: MemoryTopics):
+    call(f"lists put {pipeline} mules --kind watch --by customer")
+    answer = json.loads(topics.acks[0] or b"")
+    topics.acks.append(json.dumps({**answer, "status": "refused", "reason": "there is no entity"}).encode())
+    status, out, _ = call(f"control status {pipeline}")
+    assert status == 1
+    assert "the job answered otherwise to revision 1 than this pipeline file would" in out
+
+
 def test_the_log_tells_refused_changes_too(call: Call, pipeline: str, files: Path, topics: MemoryTopics):
     call(f"rules push {pipeline} {files}/big.yaml", "--reason", "fraud wave")
     topics.append([b'{"change": "rule.retire", "id": "x", "author": "eve", "rule": "bog"}', b"{"])
@@ -262,7 +271,7 @@ def test_a_rollback_and_an_export_that_changes_nothing(call: Call, pipeline: str
     folder = tmp_path / "out"
     status, out, _ = call(f"control export {pipeline} {folder}")
     assert status == 0
-    assert f"{folder}: revision 7 in 5 files: 3 rules, 0 features, 1 lists" in out
+    assert f"{folder}: revision 7 in 5 files: 3 rules, 0 features, 1 list" in out
     status, found = call(f"rules push {pipeline} {folder} --json")
     assert status == 0
     assert {one["state"] for one in found["changes"]} == {"unchanged"}
