@@ -135,7 +135,8 @@ def _tell(args: argparse.Namespace, planned: "Plan", pushed: "Pushed") -> int:
         everywhere = f"{lanes}, {sizes['history']} buckets of history and {sizes['decide']} of decide"
         print(f"revision {pushed.revision} is active everywhere ({everywhere}), after {pushed.ms:.0f} ms")
     elif pushed.refused:
-        print("the job has refused what this pipeline file allows: is it the file that runs?", file=sys.stderr)
+        why = "was something changed meanwhile, or does it run with another pipeline file?"
+        print(f"mitra {args.command}: the job has refused what looked right from here: {why}", file=sys.stderr)
     else:
         print(f"mitra {args.command}: {why_not(pushed, args.timeout)}", file=sys.stderr)
     return 0 if pushed.done else 1

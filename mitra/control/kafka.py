@@ -107,5 +107,11 @@ def open_topics(pipeline: Pipeline) -> Iterator[KafkaControlTopics]:
             f"{names[0]} has partitions={states[names[0]].partitions}, should be 1: changes have one order; "
             "delete it, and `mitra topics PIPELINE --create` creates it anew"
         )
-    with tail(pipeline, names[0]) as log, tail(pipeline, names[1]) as acks:
-        yield KafkaControlTopics(pipeline, log, acks)
+    from kafka.errors import KafkaError  # noqa: PLC0415
+
+    try:
+        with tail(pipeline, names[0]) as log, tail(pipeline, names[1]) as acks:
+            yield KafkaControlTopics(pipeline, log, acks)
+    except KafkaError as error:
+        reason = str(error) or type(error).__name__
+        raise KafkaUnreachableError(f"Kafka at bootstrap={pipeline.bootstrap} does not serve: {reason}") from error

@@ -143,6 +143,26 @@ def test_a_push_that_is_not_active_everywhere_names_who_is_behind(
     assert found["behind"]["history"] == {"0": None, "1": None}
 
 
+def test_a_change_that_the_job_refuses_after_all_is_told_with_its_reason(
+    call: Call, pipeline: str, files: Path, topics: MemoryTopics
+):
+    # Between the look at the log and the sending, somebody else makes the change impossible.
+    append = topics.append
+    gone = b'{"change": "rule.retire", "id": "x", "author": "eve", "rule": "big"}'
+
+    def late(changes: Any) -> list[int]:
+        append([gone])
+        return append(changes)
+
+    call(f"rules push {pipeline} {files}/big.yaml")
+    topics.append = late  # type: ignore[method-assign]
+    status, out, err = call(f"rules mode {pipeline} big shadow --timeout 50ms")
+    assert status == 1
+    assert out.splitlines()[1].split() == ["rule.mode", "big", "3", "refused"]
+    assert 'rule: there is no rule "big"' in err
+    assert "the job has refused what looked right from here" in err
+
+
 def test_a_job_that_is_down_is_asked_after(call: Call, pipeline: str, files: Path, topics: MemoryTopics):
     topics.down = True
     status, _, err = call(f"rules push {pipeline} {files}/big.yaml --timeout 50ms")
