@@ -11,7 +11,7 @@ Every operator has a uid (mitra.uids); tests/golden/uids.txt lists them, and a c
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from pyflink.common import Types
 from pyflink.datastream import DataStream, KeyedStream, StreamExecutionEnvironment
@@ -101,6 +101,14 @@ def _interval(batch_ms: int) -> str:
     return f"INTERVAL '{batch_ms // 1000}.{batch_ms % 1000:03d}' SECOND"
 
 
+class _Fetch(NamedTuple):
+    """How a topic is read: the broker answers when it has so many bytes or after so long; then records wait for a batch."""
+
+    wait_ms: int
+    least_bytes: int
+    batch_ms: int
+
+
 def _union(stream: DataStream, told: DataStream) -> DataStream:
     """Join govern's messages to what a stage takes in."""
     joined = stream.union(told)
@@ -121,7 +129,9 @@ def _govern(tables: StreamTableEnvironment, blueprint: Blueprint, uids: Uids) ->
     pipeline = blueprint.pipeline
     topics = (pipeline.topics.control, pipeline.topics.control_acks)
     # From the beginning, whatever `job.start` says of payments: what is live is the whole log.
-    records = _read(tables, pipeline, "control", topics, "earliest", f"CAST({GOVERN_KEY} AS INT)")
+    # The broker answers with the first change, and else asks nobody's time.
+    fetch = _Fetch(wait_ms=500, least_bytes=1, batch_ms=2)
+    records = _read(tables, pipeline, "control", topics, "earliest", f"CAST({GOVERN_KEY} AS INT)", fetch)
     uids.name_stage("control", records._j_data_stream.getTransformation(), {"calc": "calc", "calc#2": "calc-out"})
     governed = keyed(_send_at_once(records, "WindowAggregate"), Types.OBJECT_ARRAY(_TEXT())).process(
         GovernOperator(blueprint), Types.ROW_NAMED(["stage", "part", "message"], [_INT(), _INT(), _BYTES()])
@@ -148,13 +158,22 @@ def _source(tables: StreamTableEnvironment, blueprint: Blueprint, uids: Uids) ->
     """All topics of the job as one stream of (lane key, records read within a few milliseconds)."""
     pipeline = blueprint.pipeline
     lane = _lane_key(pipeline.job.lanes)
-    stream = _read(tables, pipeline, "source", blueprint.source_topics, pipeline.job.start, lane)
+    batch_ms = pipeline.job.batch_ms
+    # The broker collects: an answer for each payment would cost it, and the job's reader, more than deciding does.
+    fetch = _Fetch(wait_ms=batch_ms, least_bytes=100_000, batch_ms=max(1, batch_ms // 2))
+    stream = _read(tables, pipeline, "source", blueprint.source_topics, pipeline.job.start, lane, fetch)
     uids.name_stage("source", stream._j_data_stream.getTransformation(), {"calc": "calc", "calc#2": "calc-out"})
     return _send_at_once(stream, "WindowAggregate")
 
 
 def _read(
-    tables: StreamTableEnvironment, pipeline: Pipeline, name: str, topics: Sequence[str], start: str, key: str
+    tables: StreamTableEnvironment,
+    pipeline: Pipeline,
+    name: str,
+    topics: Sequence[str],
+    start: str,
+    key: str,
+    fetch: "_Fetch",
 ) -> DataStream:
     """Topics as a stream of (key, records read within a few milliseconds), each record with its metadata as one text."""
     options = {
@@ -164,7 +183,8 @@ def _read(
         "properties.bootstrap.servers": pipeline.bootstrap,
         "properties.group.id": pipeline.name,
         "properties.isolation.level": "read_committed",
-        "properties.fetch.max.wait.ms": "2",
+        "properties.fetch.max.wait.ms": str(fetch.wait_ms),
+        "properties.fetch.min.bytes": str(fetch.least_bytes),
         # Without state a job begins where the pipeline says, whatever its group has committed before: histories and
         # offsets belong together, and a checkpoint holds both.
         "scan.startup.mode": f"{start}-offset",
@@ -192,7 +212,7 @@ def _read(
     """)
     batches = tables.sql_query(f"""
         SELECT lane, ARRAY_AGG(r) AS records
-        FROM TABLE(TUMBLE(TABLE {name}_records, DESCRIPTOR(arrived), {_interval(pipeline.job.batch_ms)}))
+        FROM TABLE(TUMBLE(TABLE {name}_records, DESCRIPTOR(arrived), {_interval(fetch.batch_ms)}))
         GROUP BY lane, window_start, window_end
     """)
     return tables.to_append_stream(batches, _records_type())
