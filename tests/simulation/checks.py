@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from hashlib import sha256
 
 from mitra.stages.intake import FIELD_SEPARATOR
-from tests.simulation.cluster import Durable
+from tests.simulation.durable import Durable
 from tests.simulation.facts import Bad, Event, Label, Probe
 from tests.simulation.journal import BrokenError, Journal, Made
 from tests.simulation.oracle import Version
@@ -67,7 +67,7 @@ def _content(made: Made) -> tuple[object, ...]:
     one = made.decision
     return (
         one.transaction_id, one.event_time, one.decided_at, one.outcome, one.score, one.raw_score, one.model, one.revision,
-        one.late, one.approximate, one.reasons, one.degraded,
+        one.late, one.approximate, one.reasons, one.degraded, one.rules, one.not_evaluated, one.shadow,
     )  # fmt: skip
 
 

@@ -55,4 +55,9 @@ class Probe:
     name: str
 
 
-Fact = Event | Label | Bad | Probe
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A record of the control topic; what becomes of it is read off the topic itself."""
+
+
+Fact = Event | Label | Bad | Probe | Changed

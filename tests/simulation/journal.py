@@ -13,12 +13,14 @@ import numpy as np
 
 from mitra.decision import Decision
 from mitra.messages import EventBatch, LabelBatch, PartBatch, decode
+from mitra.route import Lane
 from mitra.stages.decide import Output
 from mitra.stages.intake import FIELD_SEPARATOR
 from tests.simulation.facts import Event, Fact, Label
 from tests.simulation.oracle import CONFLICT, Entity, Past, Version, features
+from tests.simulation.rulebook import Case, Rulebook
 from tests.simulation.setting import BLOCK, REVIEW, SCORED, score_of
-from tests.simulation.world import Place
+from tests.simulation.world import Place, World
 
 LATE_AFTER_MS = 30 * 60_000
 TOLERANCE = 1e-9
@@ -54,6 +56,8 @@ class Line:
     places: dict[str, list[Place]] = field(default_factory=dict)
     clocks: dict[int, int] = field(default_factory=dict)
     late: set[Place] = field(default_factory=set)
+    stamped: dict[Place, int] = field(default_factory=dict)
+    revisions: dict[int, int] = field(default_factory=dict)
     conflicting_logins: set[Place] = field(default_factory=set)
     decisions: list[Made] = field(default_factory=list)
     letters: list[dict[str, Any]] = field(default_factory=list)
@@ -71,6 +75,8 @@ class Line:
             {id: places.copy() for id, places in self.places.items()},
             self.clocks.copy(),
             self.late.copy(),
+            self.stamped.copy(),
+            self.revisions.copy(),
             self.conflicting_logins.copy(),
             self.decisions.copy(),
             self.letters.copy(),
@@ -82,19 +88,37 @@ class Line:
 class Journal:
     """Watches a cluster. `truth` says what the records in the world's topics are."""
 
-    def __init__(self, truth: Mapping[Place, Fact], topics: tuple[str, ...], entities: tuple[str, ...]) -> None:
+    def __init__(
+        self, truth: Mapping[Place, Fact], world: World, control: str, topics: tuple[str, ...], entities: tuple[str, ...]
+    ) -> None:
         self.truth = truth
+        self.world = world
+        self.control = control
+        self.book = Rulebook()
         self.topics = topics
         self.entity_names = entities
         self.line = Line()
         self.fresh_outcomes: list[tuple[str, bytes]] = []
         """Outcomes that are not yet on their topic."""
 
+    def rules(self) -> Rulebook:
+        """Return the log of changes, replayed to its end."""
+        log = self.world.topics.get(self.control, [[]])[0]
+        for record in log[len(self.book.lives) - 1 :]:
+            text = record.split(FIELD_SEPARATOR, 4)[4]
+            self.book.read(None if text == "N" else text[1:].encode("latin-1"))
+        return self.book
+
     # Intake
 
-    def routed(self, lane: int, records: list[str], now_ms: float) -> None:
+    def routed(self, lane: Lane, records: list[str], now_ms: float, control_end: int) -> None:
         """Note which events are late by the clock of their lane; payments come before logins within a batch."""
-        line = self.line
+        line, number = self.line, lane.number
+        least = max(line.revisions.get(number, 0), self.rules().last(control_end))
+        if lane.revision < least:
+            msg = f"lane {number} stamps revision {lane.revision}, but {least} was to be live already"
+            raise BrokenError(msg)
+        line.revisions[number] = lane.revision
         found = []
         for record in records:
             topic, partition, offset, _ = record.split(FIELD_SEPARATOR, 3)
@@ -102,12 +126,13 @@ class Journal:
             fact = self.truth.get(place)
             if isinstance(fact, Event):
                 found.append((fact.kind != "payment", place, fact))
-        clock = line.clocks.get(lane, 0)
+        clock = line.clocks.get(number, 0)
         for _, place, event in sorted(found, key=lambda entry: entry[0]):
+            line.stamped[place] = lane.revision
             if event.kind == "payment" and event.time_ms < clock - LATE_AFTER_MS:
                 line.late.add(place)
             clock = max(clock, min(event.time_ms, int(now_ms)))
-        line.clocks[lane] = clock
+        line.clocks[number] = clock
 
     # History
 
@@ -146,6 +171,9 @@ class Journal:
         for entity, row, key in touches:
             place = places[row]
             event = self._event(place, batch.ids[row])
+            if line.stamped[place] != batch.revision:
+                msg = f"{place} travels under revision {batch.revision}, its lane stamps {line.stamped[place]}"
+                raise BrokenError(msg)
             name = self.entity_names[entity]
             if event.keys().get(name) != key:
                 msg = f"{event} at {place} touches {name}={key!r}"
@@ -205,7 +233,8 @@ class Journal:
     def decided(self, bucket: int, output: Output) -> None:
         """Check each decision against the naive histories as they are now."""
         line = self.line
-        for decision, (key, value) in zip(output.decided.decisions, output.decisions, strict=True):
+        made = [decision for decided in output.decided for decision in decided.decisions]
+        for decision, (key, value) in zip(made, output.decisions, strict=True):
             if key != decision.transaction_id or msgspec.json.decode(value)["transaction_id"] != key:
                 msg = f"a decision of {decision.transaction_id!r} lies under key={key!r}"
                 raise BrokenError(msg)
@@ -244,7 +273,9 @@ class Journal:
         raise BrokenError(msg)
 
     def _difference(self, decision: Decision, event: Event, place: Place, touched: Touched) -> str | None:
+        live = self.rules().lives[decision.revision]
         expected = features(touched.pasts)
+        expected |= live.computed(Case(event, touched.pasts, expected))
         found = decision.features
         assert isinstance(found, dict)
         if found.keys() != expected.keys():
@@ -254,19 +285,23 @@ class Journal:
                 return f"{name}={found[name]!r}, expected {value!r} after {touched.pasts}"
         conflicting = sorted(name for name, status in touched.statuses.items() if status == CONFLICT)
         raw = score_of(expected[name] for name in SCORED)
-        pairs = {
-            "event_time": (decision.event_time, event.time_ms),
-            "late": (decision.late, place in self.line.late),
-            "degraded": (sorted(decision.degraded), conflicting),
-            "raw_score": (decision.raw_score is not None and isclose(decision.raw_score, raw, abs_tol=1e-6), True),
-        }
-        for name, (got, wanted) in pairs.items():
-            if got != wanted:
-                return f"{name}={got!r}, expected {wanted!r}"
         score = decision.score or 0.0
-        outcome = "block" if score >= BLOCK else "review" if score >= REVIEW else "allow"
-        if decision.outcome != outcome or bool(decision.reasons) != (outcome != "allow"):
-            return f"outcome={decision.outcome} with reasons={decision.reasons}, expected {outcome} for score={score}"
+        model = "block" if score >= BLOCK else "review" if score >= REVIEW else "allow"
+        wanted: dict[str, Any] = {
+            "event_time": event.time_ms,
+            "late": place in self.line.late,
+            "degraded": conflicting,
+            "revision": self.line.stamped[place],
+            **live.judge(Case(event, touched.pasts, expected), model),
+        }
+        for name, value in wanted.items():
+            got = getattr(decision, name)
+            if got != value:
+                return f"{name}={got!r}, expected {value!r} under revision {decision.revision}: {live}"
+        if decision.raw_score is None or not isclose(decision.raw_score, raw, abs_tol=1e-6):
+            return f"raw_score={decision.raw_score}, expected {raw}"
+        if bool(decision.reasons) != (model != "allow"):
+            return f"reasons={decision.reasons}, but the model says {model}"
         return None
 
 

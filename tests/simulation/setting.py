@@ -1,15 +1,21 @@
 """What all runs of a process share: the pipeline, its compiled stages, and a scorer that needs no trees."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from control_stream.live_set import LiveSet
 from mitra.blueprint import Blueprint
+from mitra.history import Plan, Store
 from mitra.pipeline import Pipeline, load_pipeline
+from mitra.revision import Revision, Revisions
+from mitra.stages import Clock
 from mitra.stages.decide import DecideStage
+from mitra.stages.govern import GovernStage
 from mitra.stages.history import HistoryStage
 from mitra.stages.intake import Intake
 from tests.simulation.world import FakeClock
@@ -45,10 +51,47 @@ class LinearScorer:
 
 
 class ScoredBlueprint(Blueprint):
-    """A blueprint whose model is the linear scorer."""
+    """A blueprint whose model is the linear scorer; plans are made once for all runs."""
 
     def load_model(self) -> Any:
         return LinearScorer()
+
+    def plan_of(self, aggregates: Sequence[Any]) -> Plan:
+        key = tuple(one.key for one in aggregates)
+        if key not in _plans:
+            _plans[key] = super().plan_of(aggregates)
+        return _plans[key]
+
+
+_plans: dict[tuple[Any, ...], Plan] = {}
+_compiled: dict[bytes, dict[str, Any]] = {}
+_COMPILED_MOST = 3_000
+
+
+class SharedRevisions(Revisions):
+    """Revisions of which all subtasks and runs share what is compiled: most of a run's time would go there."""
+
+    def __init__(self, blueprint: Blueprint) -> None:
+        self._blueprint = blueprint
+        self._known = {0: self._revision(0, LiveSet())}
+
+    def learn(self, live_sets: Mapping[int, LiveSet]) -> bool:
+        fresh = [number for number in live_sets if number not in self._known]
+        for number in fresh:
+            self._known[number] = self._revision(number, live_sets[number])
+        return bool(fresh)
+
+    def _revision(self, number: int, live: LiveSet) -> Revision:
+        revision = Revision(self._blueprint, number, live)
+        key = live.encode()
+        compiled = _compiled.get(key)
+        if compiled is None:
+            if len(_compiled) >= _COMPILED_MOST:
+                _compiled.clear()
+            names = ("compiled", "rules", "aggregates", "plan", "fingerprint", "feature_plan")
+            compiled = _compiled[key] = {name: getattr(revision, name) for name in names}
+        vars(revision).update(compiled)
+        return revision
 
 
 @dataclass(frozen=True)
@@ -56,27 +99,42 @@ class Setting:
     """The compiled job of one cut; its stages read `clock`."""
 
     blueprint: Blueprint
-    intake: Intake
     clock: FakeClock
+    _intakes: dict[int, Intake] = field(default_factory=dict)
 
     @property
     def pipeline(self) -> Pipeline:
         return self.blueprint.pipeline
 
+    def intake(self, control_end: int) -> Intake:
+        """Return the stage. It keeps nothing of a run, so all runs share one."""
+        found = self._intakes.get(control_end)
+        if found is None:
+            blueprint = replace(self.blueprint, control_end=control_end)
+            found = self._intakes[control_end] = Intake(blueprint, self.clock)
+        return found
+
     def history(self, cache_bytes: int) -> HistoryStage:
-        return HistoryStage(self.blueprint, cache_bytes, self.clock)
+        stage = HistoryStage(self.blueprint, cache_bytes, self.clock)
+        stage._revisions = SharedRevisions(self.blueprint)
+        return stage
 
     def decide(self) -> DecideStage:
-        return DecideStage(self.blueprint, self.clock)
+        stage = DecideStage(self.blueprint, self.clock)
+        stage._revisions = SharedRevisions(self.blueprint)
+        stage._deciders.clear()
+        return stage
+
+    def govern(self, store: Store, clock: Clock) -> GovernStage:
+        return GovernStage(self.blueprint, store, clock)
 
 
 @cache
 def setting(buckets: int, lanes: int) -> Setting:
-    """Return the job cut into buckets and lanes. Intake keeps nothing of a run, so all runs share one."""
+    """Return the job cut into buckets and lanes."""
     pipeline = _pipeline()
     blueprint = ScoredBlueprint(replace(pipeline, job=replace(pipeline.job, buckets=buckets, lanes=lanes)))
-    clock = FakeClock()
-    return Setting(blueprint, Intake(blueprint, clock), clock)
+    return Setting(blueprint, FakeClock())
 
 
 @cache

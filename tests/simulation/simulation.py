@@ -6,17 +6,25 @@ from typing import Any
 
 from mitra.hashing import text_hash
 from tests.simulation.checks import check_all
-from tests.simulation.cluster import Cluster, Durable
-from tests.simulation.facts import Event, Fact
-from tests.simulation.journal import Journal, Line
+from tests.simulation.control_checks import check_control
+from tests.simulation.changes import draw_changes
+from tests.simulation.cluster import Cluster
+from tests.simulation.durable import Durable
+from tests.simulation.facts import Changed, Event, Fact
+from tests.simulation.journal import BrokenError, Journal, Line
 from tests.simulation.setting import setting
-from tests.simulation.workload import Send, Shape, draw_workload, hash_free_partition
+from tests.simulation.workload import Send, Shape, draw_workload, event_send, hash_free_partition
 from tests.simulation.world import START_MS, Place, World
 
 HOUR_MS = 3_600_000
 HORIZON_MS = 48 * HOUR_MS
 PARALLELISMS = (1, 2, 4, 8)
-KINDS = ("send", "read", "route", "answer", "collect", "decide", "expire")
+KINDS = (
+    "send", "read", "route", "answer", "collect", "decide", "expire", "listen", "govern", "tell", "publish", "tick",
+)  # fmt: skip
+QUIET_TICKS = 7
+"""Govern asks again for an answer after 5 s: where nothing comes of so many ticks, nothing will."""
+TICKS_MOST = 300
 
 
 @dataclass(slots=True)
@@ -29,6 +37,7 @@ class Simulation:
     snapshots: int = 0
     crashes: int = 0
     truth: dict[Place, Fact] = field(default_factory=dict)
+    last: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Draw everything that is fixed for the run."""
@@ -41,8 +50,10 @@ class Simulation:
         self.world = World(self.clock, partitions)
         pipeline = self.setting.pipeline
         topics = self.setting.blueprint.source_topics
-        self.journal = Journal(self.truth, topics, tuple(entity.name for entity in pipeline.entities))
+        entities = tuple(entity.name for entity in pipeline.entities)
+        self.journal = Journal(self.truth, self.world, pipeline.topics.control, topics, entities)
         self.workload: list[Send] = draw_workload(rng, Shape.draw(rng, partitions))[::-1]
+        self._draw_changes(pipeline.topics.control)
         ids = {text_hash(send.fact.id): send.fact.id for send in self.workload if isinstance(send.fact, Event)}
         self.journal.id_of = ids.__getitem__  # type: ignore[method-assign]
         self.exactly_once = rng.random() < 0.5
@@ -50,7 +61,8 @@ class Simulation:
         self.crash_chance = rng.choice((0.0, 0.005, 0.03))
         self.snapshot_chance = rng.choice((0.005, 0.03))
         self.jump_chance = rng.choice((0.0, 0.0, 0.01))
-        self.cluster = Cluster(self.setting, self.world, rng, self.journal, topics)
+        self.pause_chance = rng.choice((0.0, 0.02, 0.1))
+        self.cluster = Cluster(self.setting, self.world, rng, self.journal, topics, instantly=not self.exactly_once)
         self._rescale()
         self.saved: tuple[Durable, Line] = (self.cluster.snapshot(), self.journal.line.copy())
 
@@ -66,8 +78,25 @@ class Simulation:
     crash_chance: float = field(init=False)
     snapshot_chance: float = field(init=False)
     jump_chance: float = field(init=False)
+    pause_chance: float = field(init=False)
     cluster: Cluster = field(init=False)
     saved: tuple[Durable, Line] = field(init=False)
+
+    def _draw_changes(self, control: str) -> None:
+        """Put some changes onto the control topic before the job starts, and the others in between all else."""
+        rng = self.rng
+        keys = {key for send in self.workload if isinstance(send.fact, Event) for key in send.fact.keys().items()}
+        sends = [Send(control, 0, value, Changed()) for value in draw_changes(rng, sorted(keys))][::-1]
+        for _ in range(rng.choice((0, 0, 1, len(sends)))):
+            if sends:
+                self._send(sends.pop())
+        places = sorted(rng.randint(0, len(self.workload)) for _ in sends)
+        for place, send in reversed(list(zip(places, sends, strict=True))):
+            self.workload.insert(place, send)
+
+    def _send(self, send: Send) -> None:
+        self.truth[self.world.append(send.topic, send.partition, send.value)] = send.fact
+        self.sent += 1
 
     def run(self) -> "Simulation":
         """Run to the end and check. Raises BrokenError, or whatever a stage raises."""
@@ -78,9 +107,12 @@ class Simulation:
             if rng.random() < self.crash_chance and self.crashes < 4:
                 self.crash()
         self._settle()
+        self._pay_at_last()
+        self._settle()
         self.clock.now_ms += HORIZON_MS + 2 * HOUR_MS
         self._settle()
         check_all(self.journal, self.cluster.durable, self.world, self.buckets)
+        check_control(self.journal, self.setting.pipeline, self.last)
         return self
 
     def _step(self) -> bool:
@@ -93,9 +125,7 @@ class Simulation:
         weights = self.weights
         kind, what = self.rng.choices(actions, [weights[kind] for kind, _ in actions])[0]
         if kind == "send":
-            send = self.workload.pop()
-            self.truth[self.world.append(send.topic, send.partition, send.value)] = send.fact
-            self.sent += 1
+            self._send(self.workload.pop())
         else:
             self.cluster.act(kind, what)
             if not self.exactly_once:
@@ -104,13 +134,37 @@ class Simulation:
         self.clock.now_ms += self.rng.random() * 5
         if self.rng.random() < self.jump_chance:
             self.clock.now_ms += self.rng.choice((HOUR_MS, 60 * HOUR_MS))
+        if self.workload and self.rng.random() < self.pause_chance:
+            self.clock.now_ms += self.rng.random() * 6_000
         return True
 
     def _settle(self) -> None:
         """Go on until nothing happens any more; an exactly-once sink shows the rest with a snapshot."""
-        while self._step() or self.journal.fresh_outcomes:
-            if self.journal.fresh_outcomes and not list(self.cluster.actions()):
+        quiet = ticks = 0
+        while quiet < QUIET_TICKS:
+            if ticks > TICKS_MOST:
+                msg = "govern asks on and on"
+                raise BrokenError(msg)
+            while self._step():
+                quiet = 0
+            if self.journal.fresh_outcomes or self.cluster.unpublished:
                 self.snapshot()
+                continue
+            timers = self.cluster.durable.govern_timers
+            if not timers:
+                return
+            self.clock.now_ms = float(max(self.clock.now_ms, *timers))
+            self.cluster.tick(None)
+            quiet += 1
+            ticks += 1
+
+    def _pay_at_last(self) -> None:
+        """Send two more payments when all changes are active: they are to be judged by the last of them."""
+        customer = self.rng.randrange(3)
+        for number in range(2):
+            event = Event("payment", f"last{number}", START_MS, f"c{customer}", "d0", "t0", "DE", 61.0)
+            self.last.append(event.id)
+            self._send(event_send(event, 0))
 
     def snapshot(self) -> None:
         """Complete a checkpoint."""
@@ -121,9 +175,12 @@ class Simulation:
     def crash(self) -> None:
         """Lose all since the last snapshot; come back with as many subtasks, or more, or fewer."""
         self.crashes += 1
+        self.clock.now_ms += 1.0 + self.rng.random() * self.rng.choice((10, 3_000))
         durable, line = self.saved
         self.journal.line = line.copy()
         self.journal.fresh_outcomes.clear()
+        if self.rng.random() < 0.3:
+            self.cluster.submit()
         self.cluster.restore(durable, self.cluster.parallelism)
         if self.rng.random() < 0.5:
             self._rescale()

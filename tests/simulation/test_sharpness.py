@@ -11,7 +11,8 @@ from mitra.history import History, MemoryStore
 from mitra.route import Router
 from mitra.stages.intake import Intake
 from mitra.waiting_labels import WaitingLabels
-from tests.simulation.cluster import Cluster, Durable
+from tests.simulation.cluster import Cluster
+from tests.simulation.durable import Durable
 from tests.simulation.simulation import Simulation
 
 SEEDS = 200
@@ -50,7 +51,8 @@ def lose_the_lanes_clock(patch: Patch) -> None:
     start = Cluster.start
 
     def forgetful(self: Cluster, parallelism: int) -> None:
-        self.durable.lane_clocks.clear()
+        for lane in self.durable.lanes.values():
+            lane.clock_ms = 0
         start(self, parallelism)
 
     patch.setattr(Cluster, "start", forgetful)

@@ -63,17 +63,17 @@ def draw_workload(rng: Random, shape: Shape) -> list[Send]:
     events = _events(rng, shape)
     for number, event in enumerate(events):
         partition = hash_free_partition(event.customer_id, shape.partitions)
-        sends.append((number, _event_send(event, partition)))
+        sends.append((number, event_send(event, partition)))
         while rng.random() < shape.duplicates:
             later = number + rng.choice((0.0, 0.0, 1.0, rng.uniform(0, shape.events)))
             elsewhere = rng.randrange(shape.partitions) if rng.random() < 0.5 else partition
-            sends.append((later, _event_send(event, elsewhere)))
+            sends.append((later, event_send(event, elsewhere)))
         # Of a labelled payment no other time is sent: which of the two the label's note would take is a matter of luck.
         labelled = event.kind == "payment" and rng.random() < shape.labels
         if rng.random() < shape.conflicts:
             other = _conflicting(rng, shape, event, other_time=not labelled)
             later = number + rng.choice((0.0, 1.0, rng.uniform(0, shape.events)))
-            sends.append((later, _event_send(other, rng.randrange(shape.partitions))))
+            sends.append((later, event_send(other, rng.randrange(shape.partitions))))
         if labelled:
             for label in _labels(rng, event):
                 sent = number + rng.choice((0.0, rng.uniform(-5, 5), rng.uniform(0, shape.events)))
@@ -145,7 +145,7 @@ def _labels(rng: Random, event: Event) -> list[Label]:
     return labels
 
 
-def _event_send(event: Event, partition: int) -> Send:
+def event_send(event: Event, partition: int) -> Send:
     values: dict[str, Any] = {name: value for name, value in asdict(event).items() if value is not None}
     del values["kind"], values["time_ms"]
     values["time"] = event.time_ms
