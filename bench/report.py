@@ -143,6 +143,9 @@ def _figures(figures: Figures) -> list[str]:
         lines.append(
             f"drained at {figures['drain']['rate']:,}, evenly spread at {figures['even_drain']['rate']:,} a second"
         )
+    if figures.get("push_ms"):
+        pushed = ", ".join(f"{name} {value:g}" for name, value in figures["push_ms"].items())
+        lines.append(f"{figures['pushes']} pushes, ms to the last ack: {pushed}")
     if "sent" in figures:
         lines.append(f"sent {figures['sent']:,}, decided {figures['decided']:,}, duplicates {figures['duplicates']:,}")
     if "usage" in figures:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from bench.changes import Pusher, rules, spread
 from bench.rig import Rig
 
 Figures = dict[str, Any]
@@ -17,13 +18,13 @@ class Lengths:
     fixed_s: float = 300
     sustained_s: float = 120
     ladder_s: float = 30
-    warm_s: float = 10
+    warm_s: float = 60
     drained: int = 300_000
     hot_s: float = 60
     hot_drained: int = 150_000
 
 
-QUICK = Lengths(fixed_s=30, sustained_s=30, ladder_s=12, warm_s=5, drained=60_000, hot_s=20, hot_drained=40_000)
+QUICK = Lengths(fixed_s=30, sustained_s=30, ladder_s=12, warm_s=20, drained=60_000, hot_s=20, hot_drained=40_000)
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,26 @@ def hot(rig: Rig, lengths: Lengths) -> Figures:
     return {"rate": rate, "seconds": lengths.hot_s, **live, "drain": full, "even_drain": even, "cost_ratio": ratio}
 
 
+def _ruled(count: int, *, changing: bool = False) -> Callable[[Rig, Lengths], Figures]:
+    """Measure 500 payments a second under so many rules, if `changing` with a change every second; take the rules away again."""
+
+    def run(rig: Rig, lengths: Lengths) -> Figures:
+        pusher = Pusher(rig.pipeline)
+        made = rules(count)
+        pushed_ms = pusher.push([{"change": "rule.put", "rule": rule} for rule in made])
+        if changing:
+            with pusher.every(1.0) as taken:
+                figures = _fixed(500)(rig, lengths)
+            figures |= {"pushes": len(taken), "push_ms": spread(taken)}
+            made.append({"id": "changing"})
+        else:
+            figures = _fixed(500)(rig, lengths)
+        pusher.push([{"change": "rule.retire", "rule": rule["id"]} for rule in made])
+        return {**figures, "rules": count, "all_pushed_ms": round(pushed_ms)}
+
+    return run
+
+
 @dataclass(frozen=True)
 class Scenario:
     """A measurement with its bars; `figures` are the columns of the table, as (heading, path)."""
@@ -121,6 +142,22 @@ SCENARIOS: dict[str, Scenario] = {
         (Bar("p50 ≤ 15 ms", ("latency_ms", "p50"), 15), Bar("p99 ≤ 40 ms", ("latency_ms", "p99"), 40)),
     ),
     "live-1000": Scenario("1,000 payments a second", _fixed(1000), (Bar("p99 ≤ 70 ms", ("latency_ms", "p99"), 70),)),
+    "rules-100": Scenario(
+        "500 payments a second under 100 rules with 30 windows",
+        _ruled(100),
+        (Bar("p99 ≤ 60 ms", ("latency_ms", "p99"), 60),),
+    ),
+    "changes": Scenario(
+        "the same with a change every second",
+        _ruled(100, changing=True),
+        (
+            Bar("p99 ≤ 100 ms", ("latency_ms", "p99"), 100),
+            Bar("a push acked by all: p99 ≤ 1 s", ("push_ms", "p99"), 1000),
+        ),
+    ),
+    "rules-1000": Scenario(
+        "500 payments a second under 1,000 rules", _ruled(1000), (Bar("p99 ≤ 150 ms", ("latency_ms", "p99"), 150),)
+    ),
     "sustained": Scenario(
         "highest rate without a growing backlog",
         sustained,

@@ -1,0 +1,107 @@
+"""Changes while payments flow: sets of rules with windows of their own, and how long a push takes to the last ack."""
+
+import json
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from bench.workload import ENTITIES, WINDOWS
+from mitra.pipeline import Pipeline
+
+NEW_WINDOWS = tuple(f"{minutes}m" for minutes in range(7, 7 + 3 * 10, 3))
+"""Windows that no feature of the bench has: a third of the rules ask for one."""
+
+
+def rules(count: int) -> list[dict[str, Any]]:
+    """Return rules over 30 distinct (entity, window) pairs, a third of them never used before; each fires now and then."""
+    used = [(entity, window) for entity in ENTITIES for window in WINDOWS] + [
+        ("customer", w) for w in ("2h", "3h", "12h", "2d", "14d")
+    ]
+    pairs = [*used, *(("customer", window) for window in NEW_WINDOWS)]
+    made = []
+    for number in range(count):
+        entity, window = pairs[number % len(pairs)]
+        made.append(
+            {
+                "id": f"rule-{number}",
+                "when": f'amount > {40 + number % 200} and count(by={entity}, over="{window}") >= {1 + number % 3}',
+                "outcome": "review",
+                "reason": f'{{count(by={entity}, over="{window}")}} in {window}',
+                "mode": "shadow",
+            }
+        )
+    return made
+
+
+class Pusher:
+    """Sends changes and waits until every lane and bucket runs them, over open connections."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        """Connect, and read the acks from now on."""
+        self._topic, self._acks = pipeline.topics.control, pipeline.topics.control_acks
+        self._parts = pipeline.job.lanes + 2 * pipeline.job.buckets
+        servers = {"bootstrap.servers": pipeline.bootstrap}
+        self._producer = Producer({**servers, "linger.ms": 0, "acks": "all"})
+        self._consumer = Consumer(
+            {**servers, "group.id": uuid.uuid4().hex, "enable.auto.commit": False, "fetch.wait.max.ms": 5}
+        )
+        _, end = self._consumer.get_watermark_offsets(TopicPartition(self._acks, 0), timeout=10)
+        self._consumer.assign([TopicPartition(self._acks, 0, end)])
+
+    def push(self, changes: list[dict[str, Any]], timeout_s: float = 120.0) -> float:
+        """Send changes at once; return the milliseconds until the last part has acked the last of them."""
+        offsets: list[int] = []
+        began = time.perf_counter()
+        for change in changes:
+            record = {"id": uuid.uuid4().hex, "author": "bench", "reason": "bench", **change}
+            self._producer.produce(
+                self._topic,
+                json.dumps(record).encode(),
+                partition=0,
+                on_delivery=lambda _, m: offsets.append(m.offset()),
+            )
+        self._producer.flush(30)
+        revision = max(offsets) + 1
+        reached: set[tuple[str, int]] = set()
+        while len(reached) < self._parts:
+            if time.perf_counter() - began > timeout_s:
+                raise SystemExit(f"revision {revision} is not active after {timeout_s:g} s; acked: {sorted(reached)}")
+            for message in self._consumer.consume(100, 0.01):
+                ack = json.loads(message.value())
+                if ack["status"] == "refused":
+                    raise SystemExit(f"a change was refused: {ack}")
+                if ack["status"] == "active" and ack["revision"] >= revision:
+                    reached.add((ack["stage"], ack["part"]))
+        return (time.perf_counter() - began) * 1000
+
+    @contextmanager
+    def every(self, seconds: float) -> Iterator[list[float]]:
+        """Push one change every so often in the background; yields the list that their milliseconds go to."""
+        taken: list[float] = []
+        ended = threading.Event()
+
+        def run() -> None:
+            number = 0
+            while not ended.wait(seconds):
+                rule = rules(1)[0] | {"id": "changing", "when": f"amount > {100_000 + number}"}
+                taken.append(self.push([{"change": "rule.put", "rule": rule}]))
+                number += 1
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        try:
+            yield taken
+        finally:
+            ended.set()
+            thread.join()
+
+
+def spread(taken: list[float]) -> dict[str, float]:
+    """Return percentiles of milliseconds."""
+    return {name: round(float(np.percentile(taken, q)), 1) for name, q in (("p50", 50), ("p99", 99), ("max", 100))}
