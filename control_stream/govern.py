@@ -5,8 +5,6 @@ bucket gets it and says `ready`. When all are, it is *activated*: lanes stamp it
 meanwhile wait, and are the next group; its revision is that of its last change.
 """
 
-from collections.abc import Callable
-
 import msgspec
 
 from control_stream.acks import Ack, Stage, Status
@@ -77,16 +75,11 @@ class Govern:
         lanes: int,
         buckets: int,
         attempt: int,
-        authorize: Callable[[Change, LiveSet], None] | None = None,
     ) -> None:
-        """Go on where `store` left off. `attempt`: a number that no earlier run has had, like the wall clock at its start.
-
-        `authorize` raises Refused for a change that its signatures don't allow.
-        """
+        """Go on where `store` left off. `attempt`: a number that no earlier run has had, like the wall clock at its start."""
         self._pieces = Pieces(store)
         self._context = context
         self._attempt = attempt
-        self._authorize = authorize
         self._sizes: dict[str, int] = {"intake": lanes, "history": buckets, "decide": buckets}
         self._prepared_ms = self._activated_ms = self._published_ms = -RESEND_MS
         parts = self._pieces.parts
@@ -170,12 +163,11 @@ class Govern:
         if isinstance(change, Refusal):
             ack = self._ack(change.id, revision, "refused", now_ms, change.reason, change.place, change.hint)
             # Where changes are signed, an id is only its author's after the signature has been checked.
-            return self._answered(ack) if change.id and self._authorize is None else ack
+            return self._answered(ack) if change.id and self._context.authorize is None else ack
         if isinstance(change.body, TakeEffect):
             return self._take_scheduled(change.body, revision, now_ms)
         try:
-            if self._authorize is not None:
-                self._authorize(change, self.live)
+            self._authorize(change, revision)
         except Refused as refused:
             return self._refused(change, revision, refused, now_ms)
         known = self._pieces.answer(change.id)
@@ -206,7 +198,16 @@ class Govern:
             return self._ack("", revision, "refused", now_ms, f'no change "{body.of}" is due', "of", hint)
         change = read_change(self._pieces.take_scheduled(body.of), self._context.limits)
         assert isinstance(change, Change), "it was read before it was scheduled"
+        try:
+            # What is live has gone on: what was a rule for review when the change was sent may block by now.
+            self._authorize(change, revision)
+        except Refused as refused:
+            return self._answered(self._refused(change, revision, refused, now_ms))
         return self._answered(self._apply(change, revision, now_ms))
+
+    def _authorize(self, change: Change, revision: int) -> None:
+        if self._context.authorize is not None:
+            self._context.authorize(change, self.live, revision)
 
     def _apply(self, change: Change, revision: int, now_ms: int) -> Ack:
         note = ""

@@ -4,7 +4,7 @@ A live set is never changed; a change makes another. Its bytes, and those of the
 a version byte, then MessagePack.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -36,11 +36,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Context:
-    """What changes are checked against: the schema, the pipeline's own features by name, and the limits."""
+    """What changes are checked against: the schema, the pipeline's own features by name, the limits, and who may make them.
+
+    `authorize` raises Refused for a change, on what is live and at its revision, that its signatures don't allow; None asks
+    for no signatures.
+    """
 
     schema: ExpressionSchema
     features: Mapping[str, str]
     limits: ControlLimits = field(default_factory=ControlLimits)
+    authorize: "Callable[[Change, LiveSet, int], None] | None" = None
 
 
 class Delta(msgspec.Struct, array_like=True, frozen=True):

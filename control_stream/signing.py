@@ -1,7 +1,11 @@
 """Who may change what: signatures of changes, and the policy file that says whose count for what.
 
-Signed is the change without its `signatures`, as canonical JSON: keys sorted, no spaces, UTF-8. The id is signed too, so
-that a change recorded and sent again is a duplicate and does nothing.
+Signed are the control topic's name, a line end, and the change without its `signatures` as canonical JSON: keys sorted, no
+spaces, UTF-8. A change that somebody records is of no use on another pipeline's topic, and on its own it is a duplicate,
+because the id is signed too.
+
+The log is read anew from its beginning by a job without state, so a policy speaks of revisions: what stood in the log before
+there was a policy needs no signature, and a key that is taken out of use counts up to a revision.
 """
 
 import base64
@@ -29,15 +33,15 @@ _NAME = 64
 _MOST = 1_000
 
 
-def canonical(change: Mapping[str, object]) -> bytes:
-    """Return the bytes of a change that are signed."""
+def canonical(change: Mapping[str, object], topic: str) -> bytes:
+    """Return the bytes of a change on a topic that are signed."""
     signed = {key: value for key, value in change.items() if key != "signatures"}
-    return json.dumps(signed, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    return f"{topic}\n{json.dumps(signed, sort_keys=True, separators=(',', ':'), ensure_ascii=False)}".encode()
 
 
-def signed(change: Mapping[str, object], key: str, private: bytes) -> dict[str, object]:
+def signed(change: Mapping[str, object], topic: str, key: str, private: bytes) -> dict[str, object]:
     """Return a change with one more signature, by the private half (32 raw bytes) of the key of that name."""
-    signature = base64.b64encode(ed25519.sign(private, canonical(change))).decode()
+    signature = base64.b64encode(ed25519.sign(private, canonical(change, topic))).decode()
     before = change.get("signatures")
     return {
         **change,
@@ -47,10 +51,11 @@ def signed(change: Mapping[str, object], key: str, private: bytes) -> dict[str, 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A public key and whose it is."""
+    """A public key, whose it is, and the last revision that its signatures count for, if it is out of use."""
 
     author: str
     public: bytes
+    to_revision: int | None = None
 
 
 @dataclass(frozen=True)
@@ -63,14 +68,20 @@ class Policy:
     keys: Mapping[str, Key]
     may: Mapping[str, tuple[str, ...]]
     second: tuple[str, ...] = ()
+    from_revision: int = 1
+    topic: str = ""
     verify: Verify = ed25519.verify
 
-    def authorize(self, change: Change, live: LiveSet) -> None:
+    def authorize(self, change: Change, live: LiveSet, revision: int) -> None:
         """Raise Refused unless the change is signed by its author, who may make it, and by a second where one is needed."""
+        if revision < self.from_revision:
+            return
         if not change.signatures:
-            raise Refused("signatures", "the change isn't signed", "sign it with a key that the policy names")
-        message = canonical(change.signed)
-        signers = [self._signer(place, change, message) for place in range(len(change.signatures))]
+            raise Refused(
+                "signatures", "the change isn't signed", "sign it with a key that the policy names: --sign KEYFILE"
+            )
+        message = canonical(change.signed, self.topic)
+        signers = [self._signer(place, change, message, revision) for place in range(len(change.signatures))]
         if change.author not in signers:
             raise Refused(
                 "signatures", f'"{change.author}" is the author, signed by {", ".join(signers)}', "its author signs"
@@ -80,24 +91,31 @@ class Policy:
                 raise Refused("author", f'"{signer}" may not {change.kind}', _who(self.may, change.kind))
         if len(set(signers)) < 2 and _named(self.second, _names(change, live)):
             others = {author: kinds for author, kinds in self.may.items() if author != change.author}
-            raise Refused("signatures", "the change needs the signature of a second person", _who(others, change.kind))
+            hint = f"{_who(others, change.kind)}; `mitra control sign` adds it to a file written with --output"
+            raise Refused("signatures", "the change needs the signature of a second person", hint)
 
-    def _signer(self, place: int, change: Change, message: bytes) -> str:
+    def named(self, public: bytes) -> str | None:
+        """Return the name of a public key, one in use before one that isn't; None if it is none of the policy's."""
+        names = [name for name, key in self.keys.items() if key.public == public]
+        return min(names, key=lambda name: self.keys[name].to_revision is not None, default=None)
+
+    def _signer(self, place: int, change: Change, message: bytes, revision: int) -> str:
         name, signature = change.signatures[place]
         key = self.keys.get(name)
         if key is None:
             hint = closest(name, self.keys)
             raise Refused(f"signatures[{place}].key", f'"{name}" is no key of the policy', hint)
         if not self.verify(key.public, message, _base64(signature) or b""):
-            hint = "sign the change as it is sent: every key and value, but for signatures"
+            hint = "sign the change as it is sent, for this topic: every key and value, but for signatures"
             raise Refused(f"signatures[{place}].signature", f'is not by the key "{name}"', hint)
+        if key.to_revision is not None and revision > key.to_revision:
+            reason = f'the key "{name}" counts up to revision {key.to_revision}, and this is {revision}'
+            raise Refused(f"signatures[{place}].key", reason, "sign with a key that is in use")
         return key.author
 
 
-def read_policy(text: str, name: str, verify: Verify | None = None) -> Policy:
-    """Return the policy in a YAML text. Raises ProblemsError with all that is wrong with it, and where it can't be upheld."""
-    if verify is None:
-        ed25519.library()  # now, not at the first change
+def read_policy(text: str, name: str, topic: str = "", verify: Verify = ed25519.verify) -> Policy:
+    """Return the policy in a YAML text, for changes on a topic. Raises ProblemsError with all that is wrong with it."""
     document = read_document(text)
     problems = list(document.problems)
     value = document.value if isinstance(document.value, dict) else {}
@@ -114,13 +132,14 @@ def read_policy(text: str, name: str, verify: Verify | None = None) -> Policy:
     if not may:
         fields.wrong("may", "authors, each with a list of the changes that are theirs to make")
     second = _kinds(fields.raw("second_signature") or [], "second_signature", (*CHANGES, LIVE_BLOCK), problems)
+    from_revision = _revision(fields, "from_revision")
     fields.close()
     if problems:
         placed = [
             Problem(one.path, one.message, one.hint, one.line or document.lines.get(one.path)) for one in problems
         ]
         raise ProblemsError(name, placed)
-    return Policy(keys, may, second, verify or ed25519.verify)
+    return Policy(keys, may, second, from_revision or 1, topic, verify)
 
 
 def _mapping(fields: Fields, key: str, problems: list[Problem]) -> Iterable[tuple[str, Fields]]:
@@ -143,8 +162,17 @@ def _key(fields: Fields, problems: list[Problem]) -> Key:
         problems.append(
             Problem(fields.at("public"), f"allowed: the {ed25519.KEY_BYTES} bytes of an Ed25519 key in base64")
         )
+    to_revision = _revision(fields, "to_revision")
     fields.close()
-    return Key(author, found or b"")
+    return Key(author, found or b"", to_revision)
+
+
+def _revision(fields: Fields, key: str) -> int | None:
+    value = fields.raw(key)
+    if value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 0):
+        return value
+    fields.wrong(key, "a revision: 0, 1, 2, …")
+    return None
 
 
 def _kinds(value: object, path: str, allowed: tuple[str, ...], problems: list[Problem]) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from mitra.schema import Entity, EventType, HistoryLimits, Labels, Limits
 
 if TYPE_CHECKING:
+    from control_stream import Context, Policy
     from rules.schema import ExpressionSchema
 
 DAY_MS = 86_400_000
@@ -68,6 +69,14 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class PolicyFile:
+    """Who may change what, as its file says it: a TaskManager doesn't have the file."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class KafkaShape:
     """What `mitra topics --create` gives a new topic."""
 
@@ -95,6 +104,7 @@ class Pipeline:
     history: HistoryLimits
     limits: Limits
     job: Job
+    policy_file: PolicyFile | None = None
 
     @cached_property
     def decided(self) -> EventType:
@@ -119,6 +129,21 @@ class Pipeline:
         from mitra.pipeline_expressions import expression_schema  # noqa: PLC0415 - the compiler is loaded when needed
 
         return expression_schema(self)
+
+    def policy(self) -> "Policy | None":
+        """Return who may change what; None where changes aren't signed."""
+        from control_stream import read_policy  # noqa: PLC0415 - the compiler is loaded when needed
+
+        file = self.policy_file
+        return None if file is None else read_policy(file.text, file.name, self.topics.control)
+
+    def control_context(self, schema: "ExpressionSchema | None" = None) -> "Context":
+        """Return what changes are checked against; `schema` is this pipeline's, where it is there already."""
+        from control_stream import Context  # noqa: PLC0415 - the compiler is loaded when needed
+
+        policy = self.policy()
+        authorize = None if policy is None else policy.authorize
+        return Context(schema or self.expression_schema(), self.features, authorize=authorize)
 
 
 def load_pipeline(path: str | Path, bootstrap: str | None = None) -> Pipeline:

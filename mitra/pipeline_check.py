@@ -8,7 +8,7 @@ from typing import Any, cast
 from mitra.document import read_document
 from mitra.errors import Problem, ProblemsError
 from mitra.job_keys import MAX_BUCKETS
-from mitra.pipeline import DAY_MS, Delivery, Job, KafkaShape, ModelChoice, Pipeline, Start, Topics
+from mitra.pipeline import DAY_MS, Delivery, Job, KafkaShape, ModelChoice, Pipeline, PolicyFile, Start, Topics
 from mitra.pipeline_events import NAME, NAME_ALLOWED, TOPIC, TOPIC_ALLOWED, read_entities, read_events
 from mitra.pipeline_labels import read_labels
 from mitra.schema import EventType, HistoryLimits, Labels, Limits
@@ -122,6 +122,7 @@ def _read(root: Section, directory: Path) -> Pipeline:
     history = _history(root.section("history"))
     limits = _limits(root.section("limits"))
     job = _job(root.section("job"))
+    policy_file = _policy_file(root.section("control"), directory)
     root.close()
     _check_topics(root, topics, events, labels)
     return Pipeline(
@@ -141,6 +142,7 @@ def _read(root: Section, directory: Path) -> Pipeline:
         history=history,
         limits=limits,
         job=job,
+        policy_file=policy_file,
     )
 
 
@@ -221,6 +223,30 @@ def _model(root: Section, features: dict[str, str], directory: Path) -> ModelCho
         section.report.add(section.at("review"), f"found {review:g}; allowed: at most block, which is {block:g}")
     section.close()
     return ModelChoice(directory / path if path else None, inputs, review, block)
+
+
+def _policy_file(section: Section, directory: Path) -> PolicyFile | None:
+    if "policy" not in section:
+        section.raw("policy")
+        section.close()
+        return None
+    name = section.text("policy", allowed="the file of a policy, from the pipeline's folder")
+    section.close()
+    if not name:
+        return None
+    from control_stream import read_policy  # noqa: PLC0415 - loaded only where changes are signed
+
+    path = directory / name
+    try:
+        text = _text(path)
+        read_policy(text, name)
+    except ProblemsError as error:
+        for problem in error.problems:
+            line = f", line {problem.line}" if problem.line else ""
+            place = f"{problem.path}: " if problem.path else ""
+            section.report.add(section.at("policy"), f"{name}{line}: {place}{problem.message}", problem.hint)
+        return None
+    return PolicyFile(name, text)
 
 
 def _zone(root: Section) -> str:

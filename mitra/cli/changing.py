@@ -2,11 +2,13 @@
 
 import argparse
 import getpass
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mitra.cli.console import print_json, print_table
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from mitra.control.changes import Plan, Wanted
     from mitra.control.push import Pushed, Sent
     from mitra.control.replay import Entry, Replay
+    from mitra.control.signing import SigningKey
     from mitra.control.topics import ControlTopics
 
 
@@ -31,6 +34,21 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
 
 def add_changing(parser: argparse.ArgumentParser) -> None:
     """Declare what a command that changes something takes besides."""
+    add_waiting(parser)
+    add_key(parser)
+    parser.add_argument("--author", metavar="NAME", help="who asks for the change (default: the key's, your user name)")
+    parser.add_argument("--reason", metavar="TEXT", default="", help="why, for the log")
+    parser.add_argument("--id", metavar="ID", help="the change's id: what is sent again with it is made once")
+    parser.add_argument(
+        "--effective-at", metavar="TIME", help="make it at this time: ISO 8601 with its zone (default: at once)"
+    )
+    parser.add_argument(
+        "--output", metavar="FILE", help="write the change into a new file for others to sign, and send nothing"
+    )
+
+
+def add_waiting(parser: argparse.ArgumentParser) -> None:
+    """Declare what a command that sends takes."""
     parser.add_argument(
         "--wait",
         action=argparse.BooleanOptionalAction,
@@ -38,12 +56,17 @@ def add_changing(parser: argparse.ArgumentParser) -> None:
         help="return when every lane and bucket of the job runs the change (default), or when it is sent",
     )
     parser.add_argument("--timeout", metavar="TIME", default="30s", help="how long to wait at most (default: 30s)")
-    parser.add_argument("--author", metavar="NAME", help="who asks for the change (default: your user name)")
-    parser.add_argument("--reason", metavar="TEXT", default="", help="why, for the log")
-    parser.add_argument("--id", metavar="ID", help="the change's id: what is sent again with it is made once")
+
+
+def add_key(parser: argparse.ArgumentParser) -> None:
+    """Declare what a command that signs takes."""
     parser.add_argument(
-        "--effective-at", metavar="TIME", help="make it at this time: ISO 8601 with its zone (default: at once)"
+        "--sign", metavar="KEYFILE", help=f"sign with this private key (default: the file that {KEY_VARIABLE} names)"
     )
+
+
+KEY_VARIABLE = "MITRA_SIGNING_KEY"
+"""The environment's variable that names the file of a private key."""
 
 
 @dataclass
@@ -77,24 +100,82 @@ def make(
 ) -> int:
     """Make changes and tell; 1 if one is refused, or isn't active everywhere in time."""
     from mitra.control.changes import Signature, plan  # noqa: PLC0415
-    from mitra.control.push import push  # noqa: PLC0415
 
+    timeout_s = _timeout_s(args)
+    with open_session(args) as session:
+        key = _key(args, session.pipeline)
+        author = args.author or (key.author if key else user_name())
+        by = Signature(author, args.reason, args.id, args.effective_at, key)
+        found = wanted(session) if callable(wanted) else wanted
+        planned = plan(session.replay, found, by, to_file=args.output is not None)
+        if args.output is None:
+            return _send(args, session, planned, timeout_s)
+    return _write(args, planned)
+
+
+def send_held(args: argparse.Namespace, planned_of: "Callable[[Session], Plan]") -> int:
+    """Send changes that are made already, and tell; 1 if one is refused, or isn't active everywhere in time."""
+    timeout_s = _timeout_s(args)
+    with open_session(args) as session:
+        return _send(args, session, planned_of(session), timeout_s)
+
+
+def private_key(args: argparse.Namespace) -> bytes | None:
+    """Return the private key that the command line or the environment names; None where neither does."""
+    name = args.sign or os.environ.get(KEY_VARIABLE)
+    if not name:
+        return None
+    from mitra.control.signing import read_key  # noqa: PLC0415
+
+    return read_key(Path(name))
+
+
+def _key(args: argparse.Namespace, pipeline: Pipeline) -> "SigningKey | None":
+    # The environment may name a key for another pipeline; where changes aren't signed it is not asked for.
+    private = private_key(args) if args.sign or pipeline.policy_file else None
+    if private is None:
+        return None
+    from mitra.control.signing import key_of  # noqa: PLC0415
+
+    return key_of(pipeline, private)
+
+
+def _timeout_s(args: argparse.Namespace) -> float | None:
     timeout_ms = parse_duration_ms(args.timeout)
     if timeout_ms is None:
         raise MitraError(f"--timeout={args.timeout} is no length of time; allowed: {EXAMPLES}")
-    by = Signature(_author(args.author), args.reason, args.id, args.effective_at)
-    with open_session(args) as session:
-        planned = plan(session.replay, wanted(session) if callable(wanted) else wanted, by)
-        if planned.refused:
-            raise _refusals(planned)
-        timeout_s = timeout_ms / 1000 if args.wait else None
-        pushed = push(session.pipeline, session.topics, session.replay, planned, timeout_s)
-    return _tell(args, planned, pushed)
+    return timeout_ms / 1000 if args.wait else None
 
 
-def _author(given: str | None) -> str:
-    if given:
-        return given
+def _send(args: argparse.Namespace, session: Session, planned: "Plan", timeout_s: float | None) -> int:
+    from mitra.control.push import push  # noqa: PLC0415
+
+    if planned.refused:
+        raise _refusals(planned)
+    return _tell(args, planned, push(session.pipeline, session.topics, session.replay, planned, timeout_s))
+
+
+def _write(args: argparse.Namespace, planned: "Plan") -> int:
+    from mitra.control.change_file import write_changes  # noqa: PLC0415
+
+    if planned.refused:
+        raise _refusals(planned)
+    if planned.send:
+        write_changes(Path(args.output), [one.data for one in planned.send])
+    if args.json:
+        changes = [{"change": one.wanted.kind, "of": one.wanted.about, "id": one.id} for one in planned.send]
+        print_json({"ok": True, "file": args.output if planned.send else None, "changes": changes})
+    elif planned.send:
+        count = len(planned.send)
+        print(f"{args.output}: {count} change{'s' * (count != 1)}, not sent")
+        print(f"`mitra control sign {args.pipeline} {args.output}` signs, `mitra control send` sends")
+    else:
+        print("all of it is live already: there is nothing to write")
+    return 0
+
+
+def user_name() -> str:
+    """Return who calls, as the machine knows them."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):

@@ -4,10 +4,11 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from mitra.cli.changing import add_changing, add_reading, open_session
+from mitra.cli.changing import add_changing, add_key, add_reading, add_waiting, open_session
 from mitra.cli.console import print_json, print_table
 from mitra.cli.lists import list_documents, print_lists
 from mitra.cli.rules import print_rules, roll_back, rule_documents
+from mitra.cli.signing import make_key, send_file, sign_file
 
 _LAST = 50
 
@@ -28,6 +29,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     back = action("rollback", "bring back all that was live as of a revision, as a new revision", roll_back)
     add_changing(back)
     back.add_argument("revision", metavar="REVISION", type=int)
+    sign = action("sign", "sign changes that stand in a file, beside those who have signed already", sign_file)
+    add_key(sign)
+    sign.add_argument("file", metavar="FILE", help="a file that a changing command wrote with --output")
+    send = action("send", "send changes that stand in a file", send_file)
+    add_waiting(send)
+    send.add_argument("file", metavar="FILE", help="a file that a changing command wrote with --output")
+    made = actions.add_parser(
+        "keygen",
+        help="make a private key to sign with",
+        description="Make a private key to sign with, and print the line of a policy that names it.",
+        allow_abbrev=False,
+    )
+    made.add_argument("file", metavar="FILE", help="the new file, which its owner alone can read")
+    made.add_argument("--author", metavar="NAME", help="whose it is (default: your user name)")
+    made.add_argument("--name", metavar="NAME", help="what the policy calls it (default: the file's name)")
+    made.set_defaults(act=make_key)
     out = action("export", "write what is live as files that push back to the same", _export)
     out.add_argument("folder", metavar="DIR", help="a new or empty folder")
 

@@ -9,6 +9,7 @@ import msgspec
 
 from control_stream import Ack
 from mitra.control.replay import Replay
+from mitra.control.signing import SigningKey
 from mitra.control.topics import Record
 from mitra.errors import Problem
 
@@ -31,12 +32,16 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """Who makes changes and why; `id` is that of a single change, and stands before the name in those of several."""
+    """Who makes changes and why; `id` is that of a single change, and stands before the name in those of several.
+
+    `key` signs them.
+    """
 
     author: str
     reason: str = ""
     id: str | None = None
     effective_at: str | None = None
+    key: SigningKey | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +62,17 @@ class Plan:
     refused: tuple[tuple[Wanted, Problem], ...]
 
 
-def plan(replay: Replay, wanted: Sequence[Wanted], by: Signature) -> Plan:
+def plan(replay: Replay, wanted: Sequence[Wanted], by: Signature, *, to_file: bool = False) -> Plan:
+    """Hold changes against what is live. In a file they may wait for signatures that they lack."""
+    planned = [_planned(one, number, len(wanted), by) for number, one in enumerate(wanted)]
+    return hold(replay.fork(signed=not to_file), planned)
+
+
+def hold(scratch: Replay, changes: Sequence[Planned]) -> Plan:
     """Try changes one after the other on a fork of what is live; each is held against those before it."""
-    scratch = replay.fork()
     send, unchanged, refused = [], [], []
-    for number, one in enumerate(wanted):
-        planned = _planned(one, number, len(wanted), by)
+    for planned in changes:
+        one = planned.wanted
         entry = scratch.take(Record(scratch.read, time.time_ns() // 1_000_000, planned.data))
         if entry.answer.status == "refused":
             refused.append((one, _problem(entry.answer, again=entry.became == "duplicate")))
@@ -106,7 +116,8 @@ def _planned(wanted: Wanted, number: int, count: int, by: Signature) -> Planned:
     record |= wanted.body
     if not record["reason"]:
         del record["reason"]
-    return Planned(wanted, change_id, _encode(record))
+    data = _encode(record)
+    return Planned(wanted, change_id, data if by.key is None else by.key.sign(data))
 
 
 def _problem(answer: Ack, *, again: bool) -> Problem:

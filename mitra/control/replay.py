@@ -3,8 +3,8 @@
 It says what a job of this pipeline makes of the log; what the job's parts have come to know of it is said by acks alone.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import msgspec
@@ -26,7 +26,7 @@ _decode = msgspec.json.Decoder().decode
 
 def context_of(pipeline: Pipeline) -> Context:
     """Return what changes of a pipeline are checked against."""
-    return Context(pipeline.expression_schema(), pipeline.features)
+    return pipeline.control_context()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +75,10 @@ class Replay:
         """The next offset of the log."""
         return self._govern.read
 
-    def fork(self) -> "Replay":
-        """Return another that goes on from here, to see what changes would do."""
-        other = Replay(self.context, dict(self._pieces.values))
+    def fork(self, *, signed: bool = True) -> "Replay":
+        """Return another that goes on from here, to see what changes would do; if not `signed`, without signatures too."""
+        context = self.context if signed else replace(self.context, authorize=None)
+        other = Replay(context, dict(self._pieces.values))
         other.marks = dict(self.marks)
         return other
 
@@ -130,18 +131,14 @@ class _Pieces:
 
 
 def _entry(record: Record, answer: Ack, before: LiveSet, after: LiveSet, *, marked: bool) -> Entry:
-    said = _said(record.data)
+    said = said_by(record.data)
     revision = record.offset + 1
     became: Became = "accepted"
     if answer.status in {"refused", "scheduled"}:
         became = "refused" if answer.status == "refused" else "scheduled"
     if answer.revision != revision:
         became = "duplicate"
-    inner = said.get("rule")
-    subject = inner.get("id") if isinstance(inner, dict) else None
-    for key in _SUBJECTS:
-        subject = said.get(key) if subject is None else subject
-    about = _text(subject)
+    about = about_of(said)
     version = after.versions.get(about) if said.get("change") == "rule.put" and became == "accepted" else None
     return Entry(
         revision, record.at_ms, _text(said.get("id")), _text(said.get("change")), about, _text(said.get("author")),
@@ -149,7 +146,16 @@ def _entry(record: Record, answer: Ack, before: LiveSet, after: LiveSet, *, mark
     )  # fmt: skip
 
 
-def _said(data: bytes | None) -> dict[str, object]:
+def about_of(said: Mapping[str, object]) -> str:
+    """Return the name of what a change is about, whatever it says."""
+    inner = said.get("rule")
+    subject = inner.get("id") if isinstance(inner, dict) else None
+    for key in _SUBJECTS:
+        subject = said.get(key) if subject is None else subject
+    return _text(subject)
+
+
+def said_by(data: bytes | None) -> dict[str, object]:
     """Return what a record says, refused ones too: nothing if it can't be read."""
     try:
         value = _decode(data or b"")

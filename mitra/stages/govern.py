@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
-from control_stream import Context, Govern, Output, read_ack
+from control_stream import Govern, Output, read_ack
 from mitra.blueprint import Blueprint
 from mitra.hashing import bucket_of
 from mitra.history import Store
@@ -31,7 +31,7 @@ class GovernStage:
         self._attempt = int(clock())
         self._govern = Govern(
             store,
-            Context(blueprint.schema, pipeline.features),
+            pipeline.control_context(blueprint.schema),
             lanes=self._job.lanes,
             buckets=self._job.buckets,
             attempt=self._attempt,

@@ -43,10 +43,10 @@ def change(kind: str, /, **rest: Any) -> Change:
 class Job:
     """Govern over a store that outlives it, and parts that answer all they are asked, when `answer` is called."""
 
-    def __init__(self, *, lanes: int = 2, buckets: int = 2, context: Context = CONTEXT, **rest: Any) -> None:
+    def __init__(self, *, lanes: int = 2, buckets: int = 2, context: Context = CONTEXT) -> None:
         self.store = MemoryStore()
         self.sizes = {"intake": lanes, "history": buckets, "decide": buckets}
-        self.context, self.rest = context, rest
+        self.context = context
         self.attempts = count(1)
         self.now_ms = NOW_MS
         self.offset = 0
@@ -61,7 +61,7 @@ class Job:
         self.attempt = next(self.attempts)
         self.govern = Govern(
             self.store, self.context, lanes=self.sizes["intake"], buckets=self.sizes["history"],
-            attempt=self.attempt, **self.rest,
+            attempt=self.attempt,
         )  # fmt: skip
 
     def take(self, output: Output) -> Output:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -332,11 +333,11 @@ def test_a_scheduled_change_is_held_against_what_is_live_at_its_time(job: Job) -
 
 
 def test_what_is_not_authorized_takes_no_id_away() -> None:
-    def only_ann(change: Any, live: LiveSet) -> None:
+    def only_ann(change: Any, live: LiveSet, revision: int) -> None:
         if change.author != "ann":
             raise Refused("signatures", "is not signed")
 
-    job = Job(authorize=only_ann)
+    job = Job(context=replace(CONTEXT, authorize=only_ann))
     assert job.push("rule.put", rule=RULE, id="c1", author="eve").reason == "is not signed"
     assert job.send(b'{"id": "c1"}').status == "refused"
     assert job.push("rule.put", rule=RULE, id="c1").status == "prepared"

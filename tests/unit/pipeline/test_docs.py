@@ -17,6 +17,10 @@ from tests.factories.models import tiny_model
 TEXT = (Path(__file__).parents[3] / "docs" / "pipeline.md").read_text(encoding="utf-8")
 (EXAMPLE,) = re.findall(r"^```yaml\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 CHOSEN_BY_THE_FILE = {"events": "NAME", "entities": "NAME", "features": "NAME", "kafka.properties": "NAME"}
+POLICY = """
+keys: {ann-1: {author: ann, public: Vd/E3t5rlJ0VvC6DZrTQSPqMqnw5v6ESbGV9lFPYXgs=}}
+may: {ann: "*"}
+"""
 SMALLEST = """
 name: shop
 events: {payment: {id: id, time: at, fields: {id: string, at: time}}}
@@ -70,6 +74,7 @@ def given(value: Any, path: str = "") -> set[str]:
 def example(tmp_path: Path) -> Path:
     path = tmp_path / "pipeline.yaml"
     path.write_text(EXAMPLE, encoding="utf-8")
+    (tmp_path / "policy.yaml").write_text(POLICY, encoding="utf-8")
     return path
 
 
