@@ -1,6 +1,7 @@
 """Rules and lists pushed into the running job through a real Kafka, from before its start to after a restore at parallelism 2."""
 
 import json
+import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -170,6 +171,73 @@ def test_what_is_live_survives_a_restore_at_another_parallelism_and_can_be_rolle
     decision = live.pay("x79", 0.5)
     assert (decision["outcome"], decision["rules"]) == ("allow", [])
     assert live.pay("c9", 5000.0)["outcome"] == "block"
+
+
+def hostile(chance: random.Random, number: int) -> bytes:
+    """A record for the control topic that no change is."""
+    head = {"id": f"bad-{number}", "author": "eve", "reason": "x"}
+    big = "amount > 1 and " * 60_000 + "amount > 2"
+    deep = "(" * 3_000 + "amount" + ")" * 3_000
+    texts = [
+        "__import__('os').system('x')",
+        "amount.__class__",
+        "[].append(1)",
+        "lambda: 1",
+        big,
+        deep,
+        "amount >",
+        "é" * 900,
+        "",
+    ]
+    kinds: list[Any] = [
+        b"{" * chance.randrange(1, 200),
+        bytes(chance.randrange(256) for _ in range(chance.randrange(60))),
+        b"null",
+        b"[" * 50_000 + b"]" * 50_000,
+        {"change": chance.choice(["rule.puts", "drop table", 7, None])},
+        {
+            "change": "rule.put",
+            "rule": chance.choice([7, None, [], "x", {"id": 3}, {"id": "../x", "when": "1", "outcome": "b"}]),
+        },
+        {**head, **rule(f"bad{number}", chance.choice(texts), "block")},
+        {**head, **rule(f"bad{number}", "amount > 1", chance.choice(["deny", 3, None]))},
+        {**head, **rule(f"bad{number}", "amount > 1", "block", extra=1, percent=1e300)},
+        {**head, "change": "list.add", "name": "nobody", "entries": [{"key": str(n)} for n in range(30_000)]},
+        {**head, "change": "rollback", "to": chance.choice([-1, 10**30, "x", 1.5])},
+        {**head, "change": "feature.put", "name": chance.choice(["7x", "fraud", "a b", "é\0"]), "text": "amount"},
+        {**head, "change": "snooze", "rule": "none", "by": "customer", "key": "x" * 5_000, "until": -5},
+    ]
+    chosen = kinds[number % len(kinds)]
+    return chosen if isinstance(chosen, bytes) else json.dumps(chosen).encode()
+
+
+def test_hostile_changes_harm_nothing_and_the_good_ones_among_them_are_applied(live: Live) -> None:
+    chance = random.Random(4)
+    topic = live.pipeline.topics.control
+    records, good = [], []
+    for number in range(1, 1001):
+        if number % 10 == 0:
+            good.append(f"good-{number}")
+            put = rule(f"good{number}", f"amount == {9000 + number}", "review", mode="shadow")
+            value = json.dumps({"id": good[-1], "author": "ann", "reason": "good", **put}).encode()
+        else:
+            value = hostile(chance, number)
+        records.append((topic, 0, value))
+    send(live.kafka, records)
+    live.pushed += len(records)
+
+    def answered() -> bool:
+        return {ack["id"] for ack in live.acks if ack["status"] == "prepared"} >= set(good)
+
+    assert live.reader.wait(answered, 240)
+    live.active(live.pushed)
+    refused = [ack for ack in live.acks if ack["status"] == "refused" and not ack["id"].startswith("change-")]
+    taken = [ack["id"] for ack in live.acks if ack["status"] == "prepared" and ack["id"].startswith("bad-")]
+    assert (taken, len(refused)) == ([], len(records) - len(good))
+    assert all(ack["reason"] for ack in refused)
+    decision = live.pay("c8", 9010.0)
+    assert [shadow["id"] for shadow in decision["shadow"]] == ["good10"]
+    assert (decision["outcome"], decision["revision"]) == ("block", live.pushed)
 
 
 def test_nothing_failed(live: Live) -> None:
