@@ -15,6 +15,7 @@ from mitra.history import Layout, Plan
 from mitra.pipeline import Pipeline
 
 if TYPE_CHECKING:
+    from control_stream import LiveSet
     from models.model import Model
     from rules import CompiledFeatures, ExpressionSchema
     from rules.plan import Aggregate
@@ -42,6 +43,8 @@ class Blueprint:
     model_files: dict[str, bytes] = field(default_factory=dict)
     control_end: int = 0
     """The end of the control topic when the job was submitted: no payment is judged before it is active up to there."""
+    live: "LiveSet | None" = None
+    """What is live from the start, under revision 0: a replay's rules. None for a job, which takes them from the control topic."""
 
     @classmethod
     def of(cls, pipeline: Pipeline, model: Path | None = None) -> "Blueprint":
@@ -55,7 +58,12 @@ class Blueprint:
 
     def __getstate__(self) -> dict[str, object]:
         """Leave out what is compiled: code isn't pickled, it is compiled again where it runs."""
-        return {"pipeline": self.pipeline, "model_files": self.model_files, "control_end": self.control_end}
+        return {
+            "pipeline": self.pipeline,
+            "model_files": self.model_files,
+            "control_end": self.control_end,
+            "live": self.live,
+        }
 
     @cached_property
     def source_topics(self) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ and nothing is restored: a replay that breaks is started again.
 
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import msgspec
 from pyflink.common import Types
 from pyflink.datastream import StreamExecutionEnvironment
 
+from control_stream import LiveSet
 from mitra.blueprint import Blueprint
 from mitra.errors import MitraError
 from mitra.job import keyed, message_type
@@ -25,11 +27,15 @@ from operators.replay import ReplayDecideOperator, ReplayIntakeOperator, ReplayW
 
 
 class ReplaySpec(msgspec.Struct):
-    """What one replay is: the folder with the prepared input, the file for the frames, and how the job runs."""
+    """What one replay is: the folder with the prepared input, the file for the frames, and how the job runs.
+
+    `live` is a file with the bytes of what is live from the start.
+    """
 
     local: LocalSpec
     prepared: str
     frames: str
+    live: str | None = None
 
 
 def build(env: StreamExecutionEnvironment, blueprint: Blueprint, spec: ReplaySpec) -> None:
@@ -57,6 +63,8 @@ def main(argument: str) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     pipeline = replay_pipeline(spec.local.pipeline, spec.local.parallelism)
     blueprint = Blueprint.of(pipeline, None if spec.local.model is None else Path(spec.local.model))
+    if spec.live is not None:
+        blueprint = replace(blueprint, live=LiveSet.decode(Path(spec.live).read_bytes()))
     env = configure(spec.local)
     build(env, blueprint, spec)
     env.execute(f"replay of {pipeline.name}")

@@ -24,7 +24,7 @@ class Revision:
     """
 
     def __init__(self, blueprint: Blueprint, number: int = 0, live: LiveSet | None = None) -> None:
-        """Keep what to compile; revision 0 is the pipeline by itself."""
+        """Keep what to compile; revision 0 is the pipeline by itself, or with what a replay has from the start."""
         self.blueprint = blueprint
         self.number = number
         self.live = live or LiveSet()
@@ -143,7 +143,7 @@ class Revisions:
     def __init__(self, blueprint: Blueprint) -> None:
         """Know revision 0."""
         self._blueprint = blueprint
-        self._known: dict[int, Revision] = {0: Revision(blueprint)}
+        self._known: dict[int, Revision] = {0: Revision(blueprint, 0, blueprint.live)}
 
     def learn(self, live_sets: Mapping[int, LiveSet]) -> bool:
         """Take revisions that a bucket keeps; tell whether any of them is new."""

@@ -2,11 +2,17 @@
 
 import argparse
 import dataclasses
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mitra.cli.console import print_json, progress_bar
 from mitra.duration import parse_duration_ms
 from mitra.errors import MitraError
+from mitra.pipeline import load_pipeline
+
+if TYPE_CHECKING:
+    from mitra.backtest.trial import Trial
 
 PARALLELISMS = (1, 2, 4, 8, 16)
 """Powers of two, as far as the network memory of a local mini cluster reaches."""
@@ -29,6 +35,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how long after its transaction a label is known, such as 7d, where the file doesn't say",
     )
     parser.add_argument("--model", type=Path, metavar="DIR", help="another model than the pipeline's")
+    parser.add_argument(
+        "--rules",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="rule files, or folders of them, that are live",
+    )
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="the folder to write into")
     parser.add_argument("--parallelism", type=int, default=1, metavar="N", help="1, 2, 4, 8 or 16 (default: 1)")
     parser.add_argument("--json", action="store_true", help="print the counts as JSON")
@@ -38,14 +52,12 @@ def run(args: argparse.Namespace) -> int:
     """Replay, with a progress bar, and print what it came to."""
     from mitra.replay.run import run_replay  # noqa: PLC0415 - arguments are checked before heavy modules are loaded
 
-    if args.parallelism not in PARALLELISMS:
-        raise MitraError(f"--parallelism={args.parallelism} can't be used; take {', '.join(map(str, PARALLELISMS))}")
+    check_parallelism(args.parallelism)
     for path in [*args.transactions, *args.labels]:
         if not path.is_file():
             raise MitraError(f"there is no file {path}")
-    delay = None if args.label_delay is None else parse_duration_ms(args.label_delay)
-    if args.label_delay is not None and delay is None:
-        raise MitraError(f"--label-delay={args.label_delay} is no duration; write it like 7d, 12h or 30m")
+    delay = label_delay_ms(args.label_delay)
+    trial = _trial(args)
     with progress_bar() as progress:
         result = run_replay(
             args.pipeline,
@@ -54,9 +66,12 @@ def run(args: argparse.Namespace) -> int:
             labels=args.labels,
             label_delay_ms=delay,
             model=args.model,
+            live=None if trial is None else trial.live,
             parallelism=args.parallelism,
             progress=progress,
         )
+    if trial is not None and trial.left_out:
+        print(f"mitra replay: {trial.left_out_text}", file=sys.stderr)
     if args.json:
         print_json(dataclasses.asdict(result))
     else:
@@ -66,3 +81,26 @@ def run(args: argparse.Namespace) -> int:
             f"{result.dead_letters:,} dead letters, in {result.seconds:.1f} s ({rate:,.0f}/s)\n{args.output}"
         )
     return 0
+
+
+def check_parallelism(parallelism: int) -> None:
+    """Raise MitraError for a parallelism that a replay can't have."""
+    if parallelism not in PARALLELISMS:
+        raise MitraError(f"--parallelism={parallelism} can't be used; take {', '.join(map(str, PARALLELISMS))}")
+
+
+def label_delay_ms(text: str | None) -> int | None:
+    """Return what --label-delay says, None where it wasn't given."""
+    delay = None if text is None else parse_duration_ms(text)
+    if text is not None and delay is None:
+        raise MitraError(f"--label-delay={text} is no duration; write it like 7d, 12h or 30m")
+    return delay
+
+
+def _trial(args: argparse.Namespace) -> "Trial | None":
+    if not args.rules:
+        return None
+    from mitra.backtest.trial import read_trial  # noqa: PLC0415 - the expression compiler is loaded when needed
+    from mitra.control.replay import context_of  # noqa: PLC0415
+
+    return read_trial(args.rules, context_of(load_pipeline(args.pipeline)))

@@ -3,6 +3,7 @@
 import argparse
 from typing import Any
 
+from mitra.cli.backtest import add_test_arguments, run_test
 from mitra.cli.changing import Session, add_changing, add_reading, make, open_session, until_ms
 from mitra.cli.console import print_json, print_table
 from mitra.errors import MitraError
@@ -22,6 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     push = action("push", "make files live: what they say is added or replaced, nothing is taken away", _push)
     push.add_argument("files", metavar="FILE", nargs="+", help="a rule file, or a folder of them")
+    test = action("test", "what files of rules would have done to past payments", run_test, changes=False)
+    add_test_arguments(test)
     action("list", "the live rules", _list, changes=False)
     show = action("show", "one live rule, as a file has it", _show, changes=False)
     show.add_argument("rule", metavar="ID")

@@ -22,7 +22,7 @@ class Frame(msgspec.Struct, array_like=True):
     """n decisions, dead letters made after decoding, and how many buckets have ended.
 
     `event_times` and `revisions` <i8[n], `outcomes` u1[n] (places in OUTCOMES), scores <f8[n] (NaN: none), `late` and
-    `duplicate` u1[n], `numbers` <f8[n, numeric features] (NaN: missing; all NaN for a duplicate), `texts` by feature.
+    `duplicate` u1[n], `rules`, `shadow` and `not_evaluated` the ids of rules, `numbers` <f8[n, numeric features] (NaN: missing; all NaN for a duplicate), `texts` by feature.
     """
 
     ids: list[str]
@@ -36,6 +36,9 @@ class Frame(msgspec.Struct, array_like=True):
     duplicate: bytes
     degraded: list[list[str]]
     approximate: list[list[str]]
+    rules: list[list[str]]
+    shadow: list[list[str]]
+    not_evaluated: list[list[str]]
     numbers: bytes
     texts: dict[str, list[str | None]]
     letters: list[bytes]
@@ -72,6 +75,9 @@ def frame_of(decided: Decided, letters: Sequence[bytes], ends: int) -> bytes:
             duplicate=bytes(decision.duplicate for decision in decisions),
             degraded=[decision.degraded for decision in decisions],
             approximate=[decision.approximate for decision in decisions],
+            rules=[[one["id"] for one in decision.rules] for decision in decisions],
+            shadow=[[one["id"] for one in decision.shadow] for decision in decisions],
+            not_evaluated=[list(decision.not_evaluated) for decision in decisions],
             numbers=numbers,
             texts=texts,
             letters=list(letters),

@@ -11,6 +11,7 @@ import msgspec
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from control_stream import LiveSet
 from mitra.blueprint import Blueprint, model_files
 from mitra.errors import MitraError
 from mitra.local.environment import environment
@@ -21,9 +22,11 @@ from mitra.replay.frames import FrameReader
 from mitra.replay.intake import replay_pipeline
 from mitra.replay.prepare import prepare
 from mitra.replay.prepared import PreparedInput
-from mitra.replay.table import DecisionTable
+from mitra.replay.table import DecisionTable, check_features
+from mitra.revision import Revision
 
 _POLL_S = 0.2
+_LIVE = "live.bin"
 _HEAP_MB = 1024
 _SETTINGS = {
     # A replay that breaks is started again: nothing is restored, so nothing is saved, and no restart hides a failure.
@@ -61,18 +64,21 @@ def run_replay(
     labels: Sequence[Path] = (),
     label_delay_ms: int | None = None,
     model: Path | None = None,
+    live: LiveSet | None = None,
     parallelism: int = 1,
     progress: Progress = lambda *_: None,
 ) -> Replayed:
     """Replay files through the job and write `decisions.parquet` and `dead_letters.jsonl` into `output`.
 
+    `live` is what is live from the start: rules, and features that stand behind the pipeline's in the table.
     Raises ReplayError, with the end of the job's log, if the job fails or a transaction is unaccounted for.
     """
     started = time.monotonic()
     pipeline = replay_pipeline(pipeline_path, parallelism)
     # Texts and paths that are wrong are told before the input is read and before an earlier output is removed.
-    blueprint = Blueprint(pipeline, model_files(pipeline, model))
-    types: dict[str, str] = dict(blueprint.compiled.types)
+    blueprint = Blueprint(pipeline, model_files(pipeline, model), live=live)
+    types: dict[str, str] = dict(Revision(blueprint, 0, live).compiled.types)
+    check_features(types)
     output.mkdir(parents=True, exist_ok=True)
     for name in ("decisions.parquet", "dead_letters.jsonl"):
         (output / name).unlink(missing_ok=True)
@@ -88,6 +94,8 @@ def run_replay(
             progress=lambda step, rows: progress(_STEPS[step], rows, 0),
         )
         summary = prepared.summary
+        if live is not None:
+            (work / _LIVE).write_bytes(live.encode())
         counts = _run_job(pipeline_path, pipeline, model, parallelism, types, work, prepared, progress)
         result = replace(counts, transactions=summary.transactions, dead_letters=counts.dead_letters + summary.rejected)
         if result.transactions != result.decisions + result.dead_letters:
@@ -118,6 +126,8 @@ def _run_job(
         "settings": _SETTINGS,
     }
     spec = {"local": local, "prepared": str(work / "input"), "frames": str(work / "frames.bin")}
+    if (work / _LIVE).exists():
+        spec["live"] = str(work / _LIVE)
     table = DecisionTable(work / "decisions.parquet", prepared.id_type(pipeline.decided.name), types)
     reader = FrameReader(work / "frames.bin")
     progress("starting the job", 0, 0)

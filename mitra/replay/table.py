@@ -1,5 +1,6 @@
 """Decisions as a table: `decisions.parquet`, a column for every feature by its name."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mitra.decision import OUTCOMES
+from mitra.errors import MitraError
 from mitra.replay.frames import Frame
 from mitra.replay.ids import restore_ids
 
@@ -31,7 +33,20 @@ def own_columns(id_type: Any) -> list[tuple[str, Any]]:
         ("duplicate", pa.bool_()),
         ("degraded", _TEXTS),
         ("approximate", _TEXTS),
+        ("rules", _TEXTS),
+        ("shadow", _TEXTS),
+        ("not_evaluated", _TEXTS),
     ]
+
+
+def check_features(names: Iterable[str]) -> None:
+    """Raise MitraError if a feature has the name of a column that every table has."""
+    own = {name for name, _ in own_columns(pa.string())}
+    taken = sorted(own.intersection(names))
+    if taken:
+        raise MitraError(
+            f"the table of decisions has columns {', '.join(taken)}, and so are features named; rename these"
+        )
 
 
 class DecisionTable:
@@ -89,6 +104,9 @@ class DecisionTable:
             pa.array(np.frombuffer(frame.duplicate, dtype=np.bool_)),
             pa.array(frame.degraded, type=_TEXTS),
             pa.array(frame.approximate, type=_TEXTS),
+            pa.array(frame.rules, type=_TEXTS),
+            pa.array(frame.shadow, type=_TEXTS),
+            pa.array(frame.not_evaluated, type=_TEXTS),
         ]
 
     def _features(self, frame: Frame) -> list[Any]:

@@ -1,0 +1,196 @@
+"""Counts what rules did in a replay, by DuckDB over its `decisions.parquet`, beside the labels.
+
+A rule fires where it stands under `rules` or under `shadow`. A payment counts once: that it came again makes no difference.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from mitra.backtest.figures import Caught, Figures, RuleFigures
+from mitra.replay.labels import read_labels
+from mitra.schema import Labels
+from rules import Rule
+
+_MEMORY_MB = 384
+_LABELS = pa.schema([("place", pa.int64()), ("id", pa.string()), ("value", pa.float64()), ("known_at_ms", pa.int64())])
+_RULES = pa.schema([("id", pa.string()), ("catches", pa.bool_())])
+
+_CREATE = """
+create table payments (n bigint, id varchar, event_time bigint, money double, fired varchar[], undecided varchar[]);
+create table labels (place bigint, id varchar, value double, known_at_ms bigint);
+create table rules (id varchar, catches boolean);
+"""
+# Ids are compared as labels have them: whole floats and decimals without their point.
+_PAYMENTS = """
+insert into payments
+select row_number() over (), cast({id} as varchar), event_time, {money}, list_distinct(list_concat(rules, shadow)), not_evaluated
+from read_parquet($file) where not duplicate
+"""
+# As in a replay: of labels with one id and time the first in the files counts, and of those with several times the last.
+_TRUTH = """
+create table truth as
+with known as (
+    select p.n, l.value, l.place, coalesce(l.known_at_ms, p.event_time + $delay) as known_at
+    from labels l join payments p on p.id = l.id
+), single as (
+    select n, known_at, arg_min(value, place) as value from known group by n, known_at
+), last as (
+    select n, arg_max(value, known_at) = 1 as fraud from single group by n
+)
+select p.n, coalesce(l.fraud, $absent::boolean) as fraud from payments p left join last l on l.n = p.n
+"""
+_FIRED = """
+create table fired as
+select f.n, f.rule, r.catches, p.money, t.fraud
+from (select n, unnest(fired) as rule from payments) f
+join rules r on r.id = f.rule join payments p on p.n = f.n join truth t on t.n = f.n
+"""
+_SUMS = """
+count(*), count(*) filter (fraud), count(*) filter (not fraud), coalesce(fsum(money), 0),
+coalesce(fsum(money) filter (fraud), 0), coalesce(fsum(money) filter (not fraud), 0)
+"""
+_BY_RULE = f"select rule, {_SUMS} from fired group by rule"  # noqa: S608 - no value in it
+_TOGETHER = f"""
+select {_SUMS} from (
+    select n, any_value(money) as money, any_value(fraud) as fraud from fired where catches group by n
+)
+"""  # noqa: S608 - no value in it
+_ALONE = """
+select rule, count(*), count(*) filter (fraud) from (
+    select any_value(rule) as rule, any_value(fraud) as fraud from fired where catches group by n having count(*) = 1
+) group by rule
+"""
+_PAIRS = """
+select a.rule, b.rule, count(*) as shared from fired a join fired b on a.n = b.n and a.rule <> b.rule
+group by a.rule, b.rule order by shared desc, b.rule
+"""
+_UNDECIDED = "select rule, count(*) from (select unnest(undecided) as rule from payments) group by rule"
+
+_NOTHING = (0, 0, 0, 0.0, 0.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class LabelFiles:
+    """Files of labels, and how long after its payment one is known that doesn't say when."""
+
+    paths: tuple[Path, ...]
+    labels: Labels
+    delay_ms: int
+
+
+def count(
+    decisions: Path,
+    rules: Sequence[Rule],
+    tested: Sequence[str],
+    folder: Path,
+    *,
+    money: str | None = None,
+    labels: LabelFiles | None = None,
+) -> Figures:
+    """Count what rules did. `money` is the column of what a payment is worth; `folder` takes what doesn't fit in memory."""
+    with duckdb.connect(str(folder / "backtest.duckdb")) as database:
+        database.execute(f"set memory_limit = '{_MEMORY_MB}MB'")
+        database.execute(_CREATE)
+        _load(database, decisions, money, labels)
+        catching = [[one.id for one in rules], [one.outcome != "allow" for one in rules]]
+        database.register("piece", pa.Table.from_arrays([pa.array(column) for column in catching], schema=_RULES))
+        database.execute("insert into rules select * from piece")
+        database.execute(_FIRED)
+        return _Figures(database, has_money=money is not None, has_labels=labels is not None).of(rules, tested)
+
+
+def _load(database: Any, decisions: Path, money: str | None, labels: LabelFiles | None) -> None:
+    [(id_type,)] = database.execute(
+        "select column_type from (describe select transaction_id from read_parquet($file))", {"file": str(decisions)}
+    ).fetchall()
+    whole = id_type.startswith(("DOUBLE", "FLOAT", "DECIMAL"))
+    columns = {
+        "id": "cast(transaction_id as bigint)" if whole else "transaction_id",
+        "money": "null" if money is None else '"' + money.replace('"', '""') + '"',
+    }
+    database.execute(_PAYMENTS.format(**columns), {"file": str(decisions)})
+    absent = None
+    if labels is not None:
+        absent = False if labels.labels.absent_is == "legit" else None
+        place = 0
+        for path in labels.paths:
+            for piece in read_labels(path, labels.labels):
+                places = pa.array(range(place, place + len(piece.ids)), pa.int64())
+                place += len(piece.ids)
+                read = [places, pa.array(piece.ids, pa.string()), pa.array(piece.values, pa.float64())]
+                read.append(pa.array(piece.known_at_ms, pa.int64()))
+                database.register("piece", pa.Table.from_arrays(read, schema=_LABELS))
+                database.execute("insert into labels select * from piece")
+                database.unregister("piece")
+    database.execute(_TRUTH, {"delay": 0 if labels is None else labels.delay_ms, "absent": absent})
+
+
+class _Figures:
+    """Makes figures of what has been counted."""
+
+    def __init__(self, database: Any, *, has_money: bool, has_labels: bool) -> None:
+        self._database = database
+        self._has_money = has_money
+        self._has_labels = has_labels
+        [self._span] = self._rows("select count(*), min(event_time), max(event_time) from payments")
+        [self._known] = self._rows("select count(fraud), count(*) filter (fraud) from truth")
+
+    def of(self, rules: Sequence[Rule], tested: Sequence[str]) -> Figures:
+        [together] = self._rows(_TOGETHER)
+        labelled, frauds = self._known if self._has_labels else (None, None)
+        found = self._by_rule(rules, frozenset(tested))
+        payments, first_ms, last_ms = self._span
+        caught = self._caught(together, catches=True)
+        return Figures(payments, first_ms, last_ms, labelled, frauds, found, caught)
+
+    def _rows(self, query: str) -> list[tuple[Any, ...]]:
+        rows: list[tuple[Any, ...]] = self._database.execute(query).fetchall()
+        return rows
+
+    def _by_rule(self, rules: Sequence[Rule], tested: frozenset[str]) -> tuple[RuleFigures, ...]:
+        sums = {rule: found for rule, *found in self._rows(_BY_RULE)}
+        alone = {rule: found for rule, *found in self._rows(_ALONE)}
+        undecided = dict(self._rows(_UNDECIDED))
+        overlap: dict[str, dict[str, int]] = {}
+        for rule, other, both in self._rows(_PAIRS):
+            overlap.setdefault(rule, {})[other] = both
+        made = []
+        for rule in rules:
+            catches = rule.outcome != "allow"
+            caught = self._caught(sums.get(rule.id, _NOTHING), catches=catches)
+            payments, frauds = alone.get(rule.id, (0, 0))
+            shared = overlap.get(rule.id, {})
+            made.append(
+                RuleFigures(
+                    rule=rule,
+                    tested=rule.id in tested,
+                    caught=caught,
+                    not_evaluated=undecided.get(rule.id, 0),
+                    alone=payments if catches else None,
+                    alone_frauds=frauds if catches and self._has_labels else None,
+                    overlap=shared,
+                    always_with=tuple(other for other, both in shared.items() if both == caught.payments),
+                )
+            )
+        return tuple(made)
+
+    def _caught(self, sums: Sequence[Any], *, catches: bool) -> Caught:
+        payments, frauds, honest, money, stopped, wrongly = sums
+        all_payments, all_frauds = self._span[0], self._known[1]
+        judged = catches and self._has_labels
+        return Caught(
+            payments=payments,
+            share=payments / all_payments if all_payments else 0.0,
+            money=money if self._has_money else None,
+            frauds=frauds if self._has_labels else None,
+            honest=honest if self._has_labels else None,
+            precision=frauds / (frauds + honest) if judged and frauds + honest else None,
+            recall=frauds / all_frauds if judged and all_frauds else None,
+            stopped=stopped if judged and self._has_money else None,
+            wrongly_stopped=wrongly if judged and self._has_money else None,
+        )

@@ -1,0 +1,81 @@
+"""A backtest from files to figures: replay the payments with the rules live, count what they did, keep nothing."""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mitra.backtest.count import LabelFiles, count
+from mitra.backtest.figures import Figures
+from mitra.backtest.trial import Trial
+from mitra.errors import MitraError
+from mitra.pipeline import Pipeline
+from mitra.replay.run import Progress, Replayed, run_replay
+
+DECISIONS = "decisions.parquet"
+_ENDINGS = (".parquet", ".pq", ".csv", ".jsonl", ".ndjson", ".json", ".csv.gz", ".jsonl.gz", ".ndjson.gz", ".json.gz")
+
+
+@dataclass(frozen=True, slots=True)
+class Payments:
+    """Files of payments and of their labels, and how long after its payment a label is known that doesn't say when."""
+
+    transactions: Sequence[Path]
+    labels: Sequence[Path] = ()
+    label_delay_ms: int | None = None
+
+
+def find_payments(names: Sequence[Path], labels: Sequence[Path]) -> list[Path]:
+    """Return the files called, and of folders all files in them that can be read, but for those of labels.
+
+    Raises MitraError for what isn't there, a folder without such files, and one that a replay has written.
+    """
+    apart = {path.resolve() for path in labels}
+    found: list[Path] = []
+    for name in names:
+        if name.is_dir():
+            inside = sorted(path for path in name.iterdir() if path.is_file() and path.name.endswith(_ENDINGS))
+            if any(path.name == DECISIONS for path in inside):
+                raise MitraError(f"the folder {name} has a replay's decisions; name the payments that were replayed")
+            inside = [path for path in inside if path.resolve() not in apart]
+            if not inside:
+                raise MitraError(
+                    f"the folder {name} has no payments; allowed: files ending in {', '.join(_ENDINGS[:6])}"
+                )
+            found += inside
+        elif name.is_file():
+            found.append(name)
+        else:
+            raise MitraError(f"there is no file {name}")
+    return list(dict.fromkeys(found))
+
+
+def run_backtest(
+    path: Path,
+    pipeline: Pipeline,
+    payments: Payments,
+    trial: Trial,
+    *,
+    parallelism: int = 1,
+    progress: Progress = lambda *_: None,
+) -> tuple[Figures, Replayed]:
+    """Replay payments under the rules of a trial and count. Raises ReplayError where the replay breaks off."""
+    with tempfile.TemporaryDirectory(prefix="mitra-backtest-") as name:
+        folder = Path(name)
+        replayed = run_replay(
+            path,
+            payments.transactions,
+            folder,
+            labels=payments.labels,
+            label_delay_ms=payments.label_delay_ms,
+            live=trial.live,
+            parallelism=parallelism,
+            progress=progress,
+        )
+        labels = None
+        if payments.labels and pipeline.labels is not None:
+            delay_ms = pipeline.labels.after_ms if payments.label_delay_ms is None else payments.label_delay_ms
+            labels = LabelFiles(tuple(payments.labels), pipeline.labels, delay_ms)
+        progress("counting", 0, 0)
+        rules = tuple(trial.live.rules.values())
+        return count(folder / DECISIONS, rules, trial.tested, folder, money=trial.money, labels=labels), replayed
