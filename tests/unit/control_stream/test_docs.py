@@ -1,15 +1,22 @@
 """docs/control.md: its changes can be made, its ack is one that comes out, its tables are complete."""
 
+import base64
 import json
 import re
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import jsonschema
+import pytest
 
+from control_stream import ed25519
 from control_stream.acks import Ack, Status, ack_schema
-from control_stream.changes import CHANGES
+from control_stream.changes import CHANGES, Change, read_change
+from control_stream.limits import ControlLimits
+from control_stream.live_set import LiveSet
+from control_stream.refusal import Refused
 from control_stream.signing import read_policy
+from mitra.errors import ProblemsError
 from tests.factories.control import Job
 
 TEXT = (Path(__file__).parents[3] / "docs" / "control.md").read_text(encoding="utf-8")
@@ -58,7 +65,31 @@ def test_tables_name_every_field_and_status() -> None:
     assert rows("An ack", "status") == list(get_args(Status))
 
 
-def test_the_policy_shown_is_one() -> None:
+def policy_text() -> str:
     (text,) = re.findall(r"^```yaml\n(.*?)^```$", PIECES["Signed changes"], re.MULTILINE | re.DOTALL)
-    policy = read_policy(text, "policy.yaml")
+    return str(text)
+
+
+def test_the_policy_shown_is_one_and_its_table_is_complete() -> None:
+    policy = read_policy(policy_text(), "policy.yaml")
     assert set(policy.may) == {"ann", "bob"}
+    assert (policy.keys["ann-2025"].to_revision, policy.from_revision) == (41, 12)
+    with pytest.raises(ProblemsError) as found:
+        read_policy(f"{policy_text()}more: 1\n", "policy.yaml")
+    assert f"allowed: {', '.join(rows('Signed changes', 'key'))}" in str(found.value)
+
+
+def test_a_change_signed_as_the_program_shown_does_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (program,) = re.findall(r"^```python\n(.*?)^```$", PIECES["Signed changes"], re.MULTILINE | re.DOTALL)
+    pem = ed25519.new_private_pem()
+    (tmp_path / "ann-2026.pem").write_bytes(pem)
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(program, names)
+    public = base64.b64encode(ed25519.public_of(ed25519.private_of_pem(pem) or b"")).decode()
+    text = policy_text().replace("Vd/E3t5rlJ0VvC6DZrTQSPqMqnw5v6ESbGV9lFPYXgs=", public)
+    change = read_change(names["record"].encode(), ControlLimits())
+    assert isinstance(change, Change)
+    read_policy(text, "policy.yaml", "shop.control").authorize(change, LiveSet(), 12)
+    with pytest.raises(Refused):
+        read_policy(text, "policy.yaml", "test.control").authorize(change, LiveSet(), 12)
