@@ -25,10 +25,11 @@ if TYPE_CHECKING:
     from mitra.control.topics import ControlTopics
 
 
-def add_reading(parser: argparse.ArgumentParser) -> None:
-    """Declare what every command of control takes."""
+def add_reading(parser: argparse.ArgumentParser, *, kafka: bool = True) -> None:
+    """Declare what every command of control takes; one that asks no Kafka takes no address of one."""
     parser.add_argument("pipeline", metavar="PIPELINE", help="the pipeline file")
-    parser.add_argument("--bootstrap", metavar="HOST:PORT", help="another Kafka than the pipeline's")
+    if kafka:
+        parser.add_argument("--bootstrap", metavar="HOST:PORT", help="another Kafka than the pipeline's")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
 
 

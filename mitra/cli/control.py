@@ -17,9 +17,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's own commands."""
     actions = parser.add_subparsers(title="what to do", metavar="ACTION", required=True)
 
-    def action(name: str, does: str, act: Any) -> argparse.ArgumentParser:
+    def action(name: str, does: str, act: Any, *, kafka: bool = True) -> argparse.ArgumentParser:
         one = actions.add_parser(name, help=does, description=f"{does[0].upper()}{does[1:]}.", allow_abbrev=False)
-        add_reading(one)
+        add_reading(one, kafka=kafka)
         one.set_defaults(act=act)
         return one
 
@@ -29,10 +29,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     back = action("rollback", "bring back all that was live as of a revision, as a new revision", roll_back)
     add_changing(back)
     back.add_argument("revision", metavar="REVISION", type=int)
-    sign = action("sign", "sign changes that stand in a file, beside those who have signed already", sign_file)
+    sign = action("sign", "sign changes in a file, beside those who have signed already", sign_file, kafka=False)
     add_key(sign)
     sign.add_argument("file", metavar="FILE", help="a file that a changing command wrote with --output")
-    send = action("send", "send changes that stand in a file", send_file)
+    send = action("send", "send changes that stand in a file, signed or not", send_file)
     add_waiting(send)
     send.add_argument("file", metavar="FILE", help="a file that a changing command wrote with --output")
     made = actions.add_parser(
