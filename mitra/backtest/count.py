@@ -138,15 +138,15 @@ class _Figures:
         self._has_money = has_money
         self._has_labels = has_labels
         [self._span] = self._rows("select count(*), min(event_time), max(event_time) from payments")
-        [self._known] = self._rows("select count(fraud), count(*) filter (fraud) from truth")
+        [self._known] = self._rows("select count(*) filter (fraud), count(*) filter (not fraud) from truth")
 
     def of(self, rules: Sequence[Rule], tested: Sequence[str]) -> Figures:
         [together] = self._rows(_TOGETHER)
-        labelled, frauds = self._known if self._has_labels else (None, None)
+        frauds, honest = self._known if self._has_labels else (None, None)
         found = self._by_rule(rules, frozenset(tested))
         payments, first_ms, last_ms = self._span
         caught = self._caught(together, catches=True)
-        return Figures(payments, first_ms, last_ms, labelled, frauds, found, caught)
+        return Figures(payments, first_ms, last_ms, frauds, honest, found, caught)
 
     def _rows(self, query: str) -> list[tuple[Any, ...]]:
         rows: list[tuple[Any, ...]] = self._database.execute(query).fetchall()
@@ -181,7 +181,7 @@ class _Figures:
 
     def _caught(self, sums: Sequence[Any], *, catches: bool) -> Caught:
         payments, frauds, honest, money, stopped, wrongly = sums
-        all_payments, all_frauds = self._span[0], self._known[1]
+        all_payments, all_frauds = self._span[0], self._known[0]
         judged = catches and self._has_labels
         return Caught(
             payments=payments,

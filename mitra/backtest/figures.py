@@ -45,13 +45,13 @@ class RuleFigures:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """A backtest: the payments from when to when, the frauds among those labelled, each rule, and all that rules catch."""
+    """A backtest: the payments from when to when, the frauds and the honest ones, each rule, and all that rules catch."""
 
     payments: int
     first_ms: int | None
     last_ms: int | None
-    labelled: int | None
     frauds: int | None
+    honest: int | None
     rules: tuple[RuleFigures, ...]
     together: Caught
 

@@ -74,10 +74,11 @@ def with_money(trial: Trial, context: Context, text: str | None) -> Trial:
     name = _free_name({*features, *decided.by_name})
     found = check_expressions({name: text}, context.schema, "--amount", known=known)[name]
     if found.type not in {"number", "integer"}:
-        numbers = [one.name for one in decided.fields if one.type in {"number", "integer"}]
-        raise MitraError(
-            f"--amount={text} is a {found.type}; allowed: a number, such as {', '.join(numbers) or 'none'}"
-        )
+        others = {decided.id, decided.time}
+        numbers = [one.name for one in decided.fields if one.type in {"number", "integer"} and one.name not in others]
+        kind = "text" if found.type == "string" else found.type
+        known_as = f", such as {', '.join(numbers)}" if numbers else ""
+        raise MitraError(f"--amount={text} is a {kind}; allowed: a number{known_as}")
     live = msgspec.structs.replace(trial.live, features={**trial.live.features, name: text})
     return Trial(live, trial.tested, trial.left_out, name)
 

@@ -91,8 +91,8 @@ def document(figures: "Figures", trial: "Trial", replayed: "Replayed") -> dict[s
         "dead_letters": replayed.dead_letters,
         "first": figures.first_ms,
         "last": figures.last_ms,
-        "labelled": figures.labelled,
         "frauds": figures.frauds,
+        "honest": figures.honest,
         "rules": [_rule_document(one) for one in figures.rules],
         "together": dataclasses.asdict(figures.together),
         "left_out": trial.left_out,
@@ -142,7 +142,7 @@ def tell(figures: "Figures", trial: "Trial", replayed: "Replayed") -> None:
 
 def _print_rules(figures: "Figures", *, money: bool) -> None:
     columns = ["rule", "mode", "outcome", "payments", "share", "not evaluated", "alone"]
-    labels = figures.labelled is not None
+    labels = figures.frauds is not None
     columns += ["frauds", "precision", "recall"] if labels else []
     columns += (["stopped", "wrongly stopped"] if labels else ["worth"]) if money else []
     rows = []
@@ -185,7 +185,7 @@ def _summary(figures: "Figures", replayed: "Replayed") -> str:
     if figures.first_ms is not None and figures.last_ms is not None:
         span = f" from {time_text(figures.first_ms)} to {time_text(figures.last_ms)}"
     labels = ""
-    if figures.labelled is not None:
-        labels = f", {figures.labelled:,} labelled, {figures.frauds:,} frauds"
+    if figures.frauds is not None:
+        labels = f", {figures.frauds:,} frauds, {figures.honest:,} honest"
     letters = f", {replayed.dead_letters:,} dead letters" if replayed.dead_letters else ""
     return f"{figures.payments:,} payments{span}{labels}{letters}, in {replayed.seconds:.1f} s"

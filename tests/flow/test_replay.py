@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections import Counter
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,10 +12,12 @@ import pytest
 from mitra.cli import main
 from tests.factories.bad_input import KINDS, conflict, message, odd_payments, raw
 from tests.factories.live import HOUR_MS, Customers, Payment, differences, write_pipeline
+from tests.oracles.history import OracleHistory, PastEvent, Question
 
 pytestmark = pytest.mark.flow
 
 START_MS = 1_700_000_000_000
+MINUTE_MS = 60_000
 EACH = 20
 NOT_IN_FILES = {"a Kafka null"}
 
@@ -49,11 +52,13 @@ def replayed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, list
     return path, folder / "payments.jsonl", [*good, *odd], disputed
 
 
-def replay(path: Path, file: Path, output: Path, parallelism: int, capsys: pytest.CaptureFixture[str]) -> pa.Table:
+def replay(
+    path: Path, file: Path, output: Path, parallelism: int, capsys: pytest.CaptureFixture[str], *more: str
+) -> pa.Table:
     """Replay, check the counts, and return the decisions."""
     labels = file.with_name("labels.jsonl")
     call = ["replay", str(path), "--transactions", str(file), "--labels", str(labels), "--output", str(output)]
-    status = main([*call, "--parallelism", str(parallelism), "--json"])
+    status = main([*call, *more, "--parallelism", str(parallelism), "--json"])
     said = capsys.readouterr()
     assert status == 0, said.err
     counts = json.loads(said.out)
@@ -89,6 +94,49 @@ def test_the_table_is_the_oracle_s_and_the_same_at_parallelism_1_and_2(
     assert wrong == {}
     assert sum(row["frauds"] for row in found.values()) > 0
     _check_letters([json.loads(line) for line in letters[0]], disputed)
+
+
+RULES = """
+features: {half: amount / 2}
+rules:
+- {id: large, when: half > 100, outcome: block}
+- {id: busy, when: 'count(by=customer, over="17m", where=amount > 20) >= 2', outcome: review, mode: shadow}
+- {id: reported, when: frauds >= 1 and count_1h > 1, outcome: review}
+- {id: noted, when: 'note == "x"', outcome: review}
+- {id: at_rest, when: amount > 0, outcome: block, mode: paused}
+- {id: later, when: amount > 0, outcome: allow, from: 2100-01-01T00:00:00Z}
+"""
+BUSY = Question("count", None, ("over", 17 * MINUTE_MS), where=lambda values: values["amount"] > 20)
+
+
+def test_under_rules_each_payment_is_judged_as_the_oracle_says(
+    replayed: tuple[Path, Path, list[Payment], list[Payment]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, file, good, _ = replayed
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(RULES)
+    table = replay(path, file, tmp_path / "ruled", 2, capsys, "--rules", str(rules))
+    found = {row["transaction_id"]: row for row in table.to_pylist()}
+    histories: dict[str, OracleHistory] = {}
+    wrong = {}
+    for payment in sorted(good, key=lambda payment: (payment.at, payment.id)):
+        event = PastEvent("payment", payment.at, payment.id, hash(payment), {"amount": payment.amount})
+        _, _, [recent] = histories.setdefault(payment.customer, OracleHistory()).touch(event, [BUSY])
+        row = found[payment.id]
+        large, reported = payment.amount > 200, row["frauds"] >= 1 and row["count_1h"] > 1
+        expected = {
+            "outcome": "block" if large else "review" if reported else "allow",
+            "rules": ["large"] * large + ["reported"] * reported,
+            "shadow": ["busy"] * (recent >= 2),
+            "not_evaluated": ["noted"] * (payment.note is None),
+            "half": payment.amount / 2,
+        }
+        off = {name: (row[name], value) for name, value in expected.items() if row[name] != value}
+        if off:
+            wrong[payment.id] = off
+    assert wrong == {}
+    fired = Counter(name for row in found.values() for name in row["rules"] + row["shadow"])
+    assert set(fired) == {"large", "busy", "reported"}
 
 
 def _check_letters(letters: list[dict[str, object]], disputed: list[Payment]) -> None:

@@ -3,21 +3,20 @@
 import json
 import random
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from mitra.backtest.count import LabelFiles, count
 from mitra.backtest.figures import Figures, remarks
 from mitra.schema import Labels
 from rules import Rule
+from tests.factories.backtests import START_MS, Row, write_decisions
 
 HOUR_MS = 3_600_000
-START_MS = 1_700_000_000_000
 LABELS = Labels("fraud", "labels", "id", "fraud", known_at="known_at")
 RULES = (
     Rule(id="a", when="x", outcome="review"),
@@ -26,34 +25,6 @@ RULES = (
     Rule(id="good", when="x", outcome="allow"),
     Rule(id="never", when="x", outcome="block"),
 )
-
-
-@dataclass(frozen=True)
-class Row:
-    id: Any
-    amount: float | None
-    fired: tuple[str, ...] = ()
-    undecided: tuple[str, ...] = ()
-    duplicate: bool = False
-    at: int = START_MS
-
-
-def write(folder: Path, rows: Collection[Row], id_type: Any = None) -> Path:
-    """Write rows as a replay does."""
-    shadow = {rule.id for rule in RULES if rule.mode == "shadow"}
-    texts = pa.list_(pa.string())
-    columns = {
-        "transaction_id": pa.array([row.id for row in rows], id_type or pa.string()),
-        "event_time": pa.array([row.at for row in rows], pa.int64()),
-        "duplicate": pa.array([row.duplicate for row in rows], pa.bool_()),
-        "rules": pa.array([[one for one in row.fired if one not in shadow] for row in rows], texts),
-        "shadow": pa.array([[one for one in row.fired if one in shadow] for row in rows], texts),
-        "not_evaluated": pa.array([list(row.undecided) for row in rows], texts),
-        "worth": pa.array([row.amount for row in rows], pa.float64()),
-    }
-    path = folder / "decisions.parquet"
-    pq.write_table(pa.table(columns), path)
-    return path
 
 
 def label_files(
@@ -77,9 +48,9 @@ def counted(tmp_path: Path) -> Counted:
         rules: tuple[Rule, ...] = RULES,
         id_type: Any = None,
     ) -> Figures:
-        return count(
-            write(tmp_path, rows, id_type), rules, [one.id for one in rules], tmp_path, money=money, labels=labels
-        )
+        path = tmp_path / "decisions.parquet"
+        write_decisions(path, rows, [one.id for one in rules if one.mode == "shadow"], id_type=id_type)
+        return count(path, rules, [one.id for one in rules], tmp_path, money=money, labels=labels)
 
     return call
 
@@ -108,7 +79,7 @@ def test_figures_are_those_of_a_naive_count(
     truth = {row.id: said.get(row.id, 0 if absent_is else None) for row in rows}
     frauds = sum(value == 1 for value in truth.values())
     assert (figures.payments, figures.frauds) == (300, frauds)
-    assert figures.labelled == sum(value is not None for value in truth.values())
+    assert figures.honest == sum(value == 0 for value in truth.values())
     catching = {"a", "b", "c"}
     for one in figures.rules:
         mine = [row for row in rows if one.rule.id in row.fired]
@@ -140,7 +111,7 @@ def check(caught: Any, mine: list[Row], truth: dict[Any, Any], payments: int, fr
 
 def test_without_labels_and_money_nothing_is_said_of_them(counted: Counted):
     figures = counted([Row("p1", 5.0, ("a",)), Row("p2", 5.0)], money=None)
-    assert (figures.labelled, figures.frauds) == (None, None)
+    assert (figures.frauds, figures.honest) == (None, None)
     first = figures.rules[0]
     assert (first.caught.payments, first.caught.share, first.alone) == (1, 0.5, 1)
     rest = (first.caught.money, first.caught.frauds, first.caught.precision, first.caught.stopped, first.alone_frauds)
@@ -158,7 +129,7 @@ def test_the_last_version_of_a_label_counts_and_of_two_at_one_time_the_first(cou
         delay_ms=2 * HOUR_MS,
     )  # fmt: skip
     figures = counted(rows, files)
-    assert (figures.labelled, figures.frauds) == (3, 3)
+    assert (figures.frauds, figures.honest) == (3, 0)
     assert figures.rules[0].caught.precision == 1.0
 
 
