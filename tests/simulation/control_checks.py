@@ -26,13 +26,15 @@ def check_control(journal: Journal, pipeline: Pipeline, last: list[str]) -> None
     job = pipeline.job
     parts = {("intake", lane) for lane in range(job.lanes)}
     parts |= {(stage, bucket) for stage in ("history", "decide") for bucket in range(job.buckets)}
-    expected = dict.fromkeys(parts, head) if head else {part: 0 for part in active}
+    expected = dict.fromkeys(parts, head) if head else dict.fromkeys(active, 0)
     if active != expected:
         msg = f"the parts are active at {dict(active)}, the last revision is {head}"
         raise BrokenError(msg)
     for made in journal.line.decisions:
         if made.decision.transaction_id in last and made.decision.revision != head:
-            msg = f"{made.decision.transaction_id} was sent last, but decided under {made.decision.revision}, not {head}"
+            msg = (
+                f"{made.decision.transaction_id} was sent last, but decided under {made.decision.revision}, not {head}"
+            )
             raise BrokenError(msg)
 
 

@@ -89,7 +89,12 @@ class Journal:
     """Watches a cluster. `truth` says what the records in the world's topics are."""
 
     def __init__(
-        self, truth: Mapping[Place, Fact], world: World, control: str, topics: tuple[str, ...], entities: tuple[str, ...]
+        self,
+        truth: Mapping[Place, Fact],
+        world: World,
+        control: str,
+        topics: tuple[str, ...],
+        entities: tuple[str, ...],
     ) -> None:
         self.truth = truth
         self.world = world

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import xxhash
 
 from tests.simulation.facts import Event
-from tests.simulation.oracle import DAY_MS, HOUR_MS, Past
+from tests.simulation.oracle import HOUR_MS, Past
 
 ENTITIES = ("customer", "terminal", "device", "pair")
 OUTCOMES = ("allow", "review", "block")
@@ -87,7 +87,9 @@ CONDITIONS: dict[str, Condition] = {
         lambda count: count >= 1,
     ),
     'max(amount, by=device, over="1d") > 50': Condition(
-        _window("max(amount, by=device, over=1d)", "device", 24, lambda past, over: max(_amounts(past, over), default=None)),
+        _window(
+            "max(amount, by=device, over=1d)", "device", 24, lambda past, over: max(_amounts(past, over), default=None)
+        ),
         lambda most: most > 50,
     ),
     'count(by=pair, over="36h") > 1': Condition(

@@ -5,10 +5,10 @@ from random import Random
 from typing import Any
 
 from mitra.hashing import text_hash
-from tests.simulation.checks import check_all
-from tests.simulation.control_checks import check_control
 from tests.simulation.changes import draw_changes
+from tests.simulation.checks import check_all
 from tests.simulation.cluster import Cluster
+from tests.simulation.control_checks import check_control
 from tests.simulation.durable import Durable
 from tests.simulation.facts import Changed, Event, Fact
 from tests.simulation.journal import BrokenError, Journal, Line

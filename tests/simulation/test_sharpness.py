@@ -3,19 +3,28 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
 import pytest
 
+from control_stream import Ack, Govern
+from control_stream import Output as ControlOutput
 from mitra.decide import Decider, State
 from mitra.hashing import text_hash
+from mitra.held_records import HeldRecords
 from mitra.history import History, MemoryStore
+from mitra.kept_marks import KeptMarks
+from mitra.kept_revisions import KeptRevisions
+from mitra.messages import Marker, decode
 from mitra.route import Router
+from mitra.stages.decide import DecideStage
 from mitra.stages.intake import Intake
 from mitra.waiting_labels import WaitingLabels
 from tests.simulation.cluster import Cluster
 from tests.simulation.durable import Durable
+from tests.simulation.setting import Setting, SharedRevisions
 from tests.simulation.simulation import Simulation
 
-SEEDS = 200
+SEEDS = 400
 Patch = pytest.MonkeyPatch
 
 
@@ -123,6 +132,117 @@ def fresh_settings(patch: Patch) -> None:
     patch.setattr(simulation, "setting", setting.setting.__wrapped__)
 
 
+def stamp_before_all_are_ready(patch: Patch) -> None:
+    """Activate a group when the first bucket has it."""
+    lowest = Govern._lowest
+
+    def highest(self: Govern, status: str) -> int:
+        parts = self._pieces.parts.ready
+        return max(map(max, parts.values())) if status == "ready" else lowest(self, status)
+
+    patch.setattr(Govern, "_lowest", highest)
+
+
+def take_answers_to_earlier_runs(patch: Patch) -> None:
+    ack = Govern.ack
+
+    def credulous(self: Govern, said: Ack, now_ms: int) -> Any:
+        return ack(self, msgspec.structs.replace(said, attempt=self._attempt), now_ms)
+
+    patch.setattr(Govern, "ack", credulous)
+
+
+def pass_the_first_marker_on(patch: Patch) -> None:
+    """Say that all senders have come further when one has: its marker overtakes what the others have sent."""
+    mark = KeptRevisions.mark
+
+    def hasty(self: KeptRevisions, marker: Marker, store: Any) -> Any:
+        reached = [mark(self, Marker(marker.attempt, marker.revision, part), store) for part in range(self._senders)]
+        return reached[-1]
+
+    patch.setattr(KeptRevisions, "mark", hasty)
+
+
+def mark_before_the_parts(patch: Patch) -> None:
+    """Let the markers of a batch go before its parts."""
+    process = DecideStage.process
+
+    def hasty(self: DecideStage, bucket: int, state: State, blobs: Any) -> Any:
+        blobs = list(blobs)
+        markers = [blob for blob in blobs if isinstance(decode(blob), Marker)]
+        told = process(self, bucket, state, markers)
+        out = process(self, bucket, state, [blob for blob in blobs if blob not in markers])
+        out.acks += told.acks
+        return out
+
+    patch.setattr(DecideStage, "process", hasty)
+
+
+def retire_at_once(patch: Patch) -> None:
+    """Keep but the newest revision."""
+    prepare = KeptRevisions.prepare
+
+    def forgetful(self: KeptRevisions, revise: Any, store: Any) -> None:
+        prepare(self, revise, store)
+        self.live_sets = {max(self.live_sets): self.live_sets[max(self.live_sets)]}
+
+    patch.setattr(KeptRevisions, "prepare", forgetful)
+    learn = SharedRevisions.learn
+
+    def learn_only(self: SharedRevisions, live_sets: Any) -> bool:
+        fresh = learn(self, live_sets)
+        self.forget(set(live_sets))
+        return fresh
+
+    patch.setattr(SharedRevisions, "learn", learn_only)
+
+
+def mark_whatever_the_revision(patch: Patch) -> None:
+    names = KeptMarks.names
+
+    def timeless(self: KeptMarks, entity: str, key: str, revision: int, time_ms: int, store: Any) -> Any:
+        return names(self, entity, key, 1 << 40, time_ms, store)
+
+    patch.setattr(KeptMarks, "names", timeless)
+
+
+def forget_snoozes_and_lists_after_a_crash(patch: Patch) -> None:
+    patch.setattr(KeptMarks, "_page", lambda self, number, store: self._pages.setdefault(number, {}))
+
+
+def judge_by_the_newest_rules(patch: Patch) -> None:
+    decider = DecideStage._decider
+    patch.setattr(DecideStage, "_decider", lambda self, number: decider(self, max(self._revisions._known)))
+
+
+def hold_nothing(patch: Patch) -> None:
+    intake = Setting.intake
+    patch.setattr(Setting, "intake", lambda self, control_end: intake(self, 0))
+
+
+def forget_what_is_held(patch: Patch) -> None:
+    patch.setattr(HeldRecords, "hold", lambda self, records: None)
+
+
+def tell_once_only(patch: Patch) -> None:
+    """Never ask again for what a crash has lost."""
+    patch.setattr(Govern, "tick", lambda self, now_ms: ControlOutput())
+
+
+CONTROL_DEFECTS: tuple[Callable[[Patch], None], ...] = (
+    stamp_before_all_are_ready,
+    take_answers_to_earlier_runs,
+    pass_the_first_marker_on,
+    mark_before_the_parts,
+    retire_at_once,
+    mark_whatever_the_revision,
+    forget_snoozes_and_lists_after_a_crash,
+    judge_by_the_newest_rules,
+    hold_nothing,
+    forget_what_is_held,
+    tell_once_only,
+)
+
 DEFECTS: tuple[Callable[[Patch], None], ...] = (
     forget_decisions,
     forget_parts,
@@ -138,7 +258,7 @@ DEFECTS: tuple[Callable[[Patch], None], ...] = (
 )
 
 
-@pytest.mark.parametrize("plant", DEFECTS, ids=lambda plant: plant.__name__)
+@pytest.mark.parametrize("plant", DEFECTS + CONTROL_DEFECTS, ids=lambda plant: plant.__name__)
 def test_a_planted_defect_is_found(plant: Callable[[Patch], None], monkeypatch: pytest.MonkeyPatch) -> None:
     plant(monkeypatch)
     for seed in range(SEEDS):
