@@ -85,6 +85,7 @@ class Decided:
     letters: list[DeadLetter] = field(default_factory=list)
     pending_puts: dict[str, bytes] = field(default_factory=dict)
     pending_removes: list[str] = field(default_factory=list)
+    judging_ms: float = 0.0
     first: dict[str, Record] = field(default_factory=dict)
     """The records of transactions decided for the first time, by id."""
 
@@ -143,7 +144,9 @@ class Decider:
         entities, keys = self._touched(gathered)
         for row in scored.failed:
             unanswered.setdefault(row, []).append(MODEL)
+        judging_ms = clock()
         judged = self._judged(gathered, events, features, entities, keys)
+        out.judging_ms = clock() - judging_ms
         now_ms = clock()
         known: dict[str, Record] = {}
         # Who is decided first is right, and nobody else says so: where two contents of one id race, each may come first in
@@ -193,6 +196,11 @@ class Decider:
                 if row >= 0:
                     decision.features = features.row(row, self._plan.types)
         return out
+
+    @property
+    def has_rules(self) -> bool:
+        """Whether there are rules or lists."""
+        return self._rules is not None
 
     @staticmethod
     def commit(state: State, decided: Decided) -> None:

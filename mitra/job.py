@@ -22,7 +22,7 @@ from mitra.blueprint import Blueprint
 from mitra.job_keys import MAX_PARALLELISM, spread_keys
 from mitra.pipeline import Pipeline
 from mitra.uids import Uids
-from operators.decide import ACK, CHANGE, DEAD_LETTER, DECISION, OUTCOME, PROBE, DecideOperator
+from operators.decide import ACK, CHANGE, DEAD_LETTER, DECISION, MONITOR, OUTCOME, PROBE, DecideOperator
 from operators.govern import DECIDE, HISTORY, INTAKE, GovernOperator
 from operators.history import HistoryOperator
 from operators.intake import IntakeOperator
@@ -257,6 +257,7 @@ def _sink(
         PROBE: pipeline.topics.probe_results,
         ACK: pipeline.topics.control_acks,
         CHANGE: pipeline.topics.control,
+        MONITOR: pipeline.topics.monitor,
     }
     options = {
         **{f"properties.{name}": value for name, value in pipeline.kafka_properties.items()},

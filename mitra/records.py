@@ -191,7 +191,36 @@ def outcome_schema() -> Schema:
             "model": _OPTIONAL_TEXT,
             "revision": {"type": "integer", "minimum": 0},
             "entities": {"type": "object", "additionalProperties": {"type": "string"}, "description": "name → key"},
+            "rules": _note(
+                {"type": "array", "items": {"type": "string"}}, "lists and live rules that had fired: id@version"
+            ),
+            "shadow": _note({"type": "array", "items": {"type": "string"}}, "shadow rules that would have"),
         },
+        closed=True,
+    )
+
+
+def monitor_schema() -> Schema:
+    """Return the schema of a record of the monitor topic: counts of one subtask over a span of time."""
+    count = {"type": "integer", "minimum": 0}
+    return _object(
+        "monitor",
+        "counts of one subtask of decide over a span of time; sums over the records of a rule are its figures",
+        {
+            "metric": {"enum": ["rules", "rule"], "description": "of all rules together, or of one"},
+            "rule": {"type": "string", "description": "id@version; of a rule that could not be decided, its id"},
+            "subtask": count,
+            "from": _TIME,
+            "to": _TIME,
+            "payments": _note(count, "decided for the first time"),
+            "judging_us": {"type": "number", "description": "microseconds that rules took, a payment"},
+            "fired": _note(count, "payments on which the rule fired, live"),
+            "shadow": _note(count, "payments on which it would have, in shadow"),
+            "not_evaluated": _note(count, "payments on which it lacked a signal"),
+            "frauds": _note(count, "labels that say fraud; of a rule, those on payments that it fired on"),
+            "legits": _note(count, "labels that say legit, likewise"),
+        },
+        optional=("rule", "payments", "judging_us", "fired", "shadow", "not_evaluated"),
         closed=True,
     )
 
@@ -234,5 +263,6 @@ SCHEMAS: Mapping[str, Callable[[Pipeline | None], Schema]] = {
     "probe": lambda _: probe_schema(),
     "probe-result": lambda _: probe_result_schema(),
     "ack": lambda _: ack_schema(),
+    "monitor": lambda _: monitor_schema(),
 }
 """The messages whose schema stands without a pipeline, which may make it more exact. Events need their pipeline."""

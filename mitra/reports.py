@@ -51,6 +51,8 @@ class Outcome(msgspec.Struct):
     model: str | None
     revision: int
     entities: dict[str, str]
+    rules: list[str] = []
+    shadow: list[str] = []
 
 
 _decode_object = msgspec.json.Decoder(dict[str, Any]).decode
@@ -155,6 +157,8 @@ def outcome_of(report_id: str, value: float, known_at_ms: int, version: int, sou
         model=record.model,
         revision=record.revision,
         entities=dict(zip(record.entities, record.keys, strict=True)),
+        rules=[f"{one['id']}@{one['version']}" for one in record.rules],
+        shadow=[f"{one['id']}@{one['version']}" for one in record.shadow],
     )
 
 

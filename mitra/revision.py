@@ -169,6 +169,11 @@ class Revisions:
         later = [other for other in self._known if other > number]
         return self._known[min(later) if later else max(self._known)]
 
+    @property
+    def has_rules(self) -> bool:
+        """Whether any revision has rules or lists."""
+        return any(revision.live.rules or revision.live.lists for revision in self._known.values())
+
     def all(self) -> list[Revision]:
         """Return what is known, the oldest first."""
         return [self._known[number] for number in sorted(self._known)]

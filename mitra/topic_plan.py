@@ -9,7 +9,16 @@ from typing import Literal
 from mitra.pipeline import DAY_MS, Pipeline
 
 Role = Literal[
-    "events", "labels", "decisions", "dead letters", "outcomes", "probes", "probe results", "control", "control acks"
+    "events",
+    "labels",
+    "decisions",
+    "dead letters",
+    "outcomes",
+    "probes",
+    "probe results",
+    "control",
+    "control acks",
+    "monitor",
 ]
 
 FOR_EVER = -1
@@ -74,6 +83,7 @@ def needed_topics(pipeline: Pipeline) -> tuple[TopicPlan, ...]:
     control = (1, 1, shape.replication, FOR_EVER, FOR_EVER)
     plans.append(TopicPlan(topics.control, "control", *control, "you", most_partitions=1))
     plans.append(plan(topics.control_acks, "control acks", 1, 1, 30, 1, "Mitra"))
+    plans.append(plan(topics.monitor, "monitor", 1, 1, 30, 1, "Mitra"))
     plans.append(plan(topics.probes, "probes", 1, 1, 1, 0, "Mitra"))
     plans.append(plan(topics.probe_results, "probe results", 1, 1, 1, 0, "Mitra"))
     return tuple(plans)

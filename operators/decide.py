@@ -19,7 +19,7 @@ from operators.interpreter import settle
 from operators.state import FlinkStore, MirroredStore
 from operators.subtask import subtask_of
 
-DECISION, DEAD_LETTER, OUTCOME, PROBE, ACK, CHANGE = "DXOPAC"
+DECISION, DEAD_LETTER, OUTCOME, PROBE, ACK, CHANGE, MONITOR = "DXOPACM"
 GRACE_MS = 60_000
 """Timers that fell due while the job was down fire before its first input. A label's deadline counts only after input has
 flowed this long, for its transaction may lie in the backlog."""
@@ -83,6 +83,8 @@ def output_rows(out: Output) -> Iterator[Row]:
         yield _row(ACK, [("", ack) for ack in out.acks])
     if out.changes:
         yield _row(CHANGE, [("", change) for change in out.changes])
+    if out.figures:
+        yield _row(MONITOR, [("", one) for one in out.figures])
     if out.probes:
         yield _row(PROBE, [(probe.id, encode_json(probe)) for probe in out.probes])
 

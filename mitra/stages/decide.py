@@ -28,6 +28,7 @@ from mitra.messages import (
 )
 from mitra.reports import encode_outcome, outcome_of
 from mitra.revision import Revisions
+from mitra.rule_figures import RuleFigures
 from mitra.stages import Clock, wall_clock_ms
 from mitra.waiting_labels import HOUR_MS, WaitingLabel, WaitingLabels
 
@@ -39,7 +40,7 @@ MESSAGE_BYTES = 900_000
 class Output:
     """What a batch of one decide bucket came to, by the topic it goes to; keys and values are texts.
 
-    `decided` is the same as `decisions`, before it was encoded, by revision. `acks` and `changes` go to the control topics. `due_ms` are wall clocks at which `expire` is to be called.
+    `decided` is the same as `decisions`, before it was encoded, by revision. `acks` and `changes` go to the control topics, `figures` to the monitor topic. `due_ms` are wall clocks at which `expire` is to be called.
     """
 
     decided: list[Decided] = field(default_factory=list)
@@ -49,6 +50,7 @@ class Output:
     ends: list[End] = field(default_factory=list)
     acks: list[bytes] = field(default_factory=list)
     changes: list[bytes] = field(default_factory=list)
+    figures: list[bytes] = field(default_factory=list)
     due_ms: set[int] = field(default_factory=set)
 
     @property
@@ -82,6 +84,7 @@ class DecideStage:
         self._labels = pipeline.labels
         self._waiting = WaitingLabels()
         self._model = blueprint.load_model()
+        self._figures = RuleFigures(subtask)
         self._revisions = Revisions(blueprint)
         self._kept: dict[int, KeptRevisions] = {}
         self._deciders: dict[int, Decider] = {}
@@ -138,6 +141,7 @@ class DecideStage:
             self._decide(bucket, state, self._decider(revision), parts[revision], out)
         for batch in reports:
             self._report(bucket, state, batch, out)
+        out.figures = self._figures.due(self._clock())
         # Behind the parts of its batch: a marker says that none of an earlier revision comes after it.
         for message in control:
             self._told(bucket, kept, message, state, out)
@@ -147,6 +151,8 @@ class DecideStage:
         decided = decider.decide(state, parts, self._clock)
         out.letters += [letter.to_json() for letter in decided.letters]
         decider.commit(state, decided)
+        if decider.has_rules:
+            self._figures.decided(decided.first.values(), decided.judging_ms)
         for key, record in decided.first.items():
             for label in self._waiting.take(bucket, state.waiting, key):
                 self._join(out, key, label, record)
@@ -197,6 +203,8 @@ class DecideStage:
                 self._join(out, key, label, decode_record(data))
 
     def _join(self, out: Output, key: str, label: WaitingLabel, record: Record) -> None:
+        if self._revisions.has_rules:
+            self._figures.labelled(record, fraud=label.value == 1.0)
         outcome = outcome_of(key, label.value, label.known_at_ms, label.version, label.source, record)
         data = encode_outcome(outcome)
         if len(data) <= MESSAGE_BYTES:

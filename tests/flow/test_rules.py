@@ -92,7 +92,7 @@ def live(kafka: LocalKafka, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     path = write_pipeline(folder, "ruled")
     pipeline = on_kafka(path, kafka)
     topics = pipeline.topics
-    with Reader(kafka, topics.decisions, topics.dead_letters, topics.control_acks) as reader:
+    with Reader(kafka, topics.decisions, topics.dead_letters, topics.control_acks, topics.monitor) as reader:
         live = Live(kafka, path, pipeline, folder, LocalJob(path, pipeline, folder, settings=SETTINGS), reader)
         live.push(rule("large", "amount > 1000", "block", "{amount} is over 1,000"))
         early = Payment("early", START_MS, "c0", "t0", 5000.0)
@@ -238,6 +238,17 @@ def test_hostile_changes_harm_nothing_and_the_good_ones_among_them_are_applied(l
     decision = live.pay("c8", 9010.0)
     assert [shadow["id"] for shadow in decision["shadow"]] == ["good10"]
     assert (decision["outcome"], decision["revision"]) == ("block", live.pushed)
+
+
+def test_what_rules_do_is_counted_on_the_monitor_topic(live: Live) -> None:
+    figures = live.reader.values[live.pipeline.topics.monitor]
+
+    def counted() -> bool:
+        live.pay("c8", 9010.0)
+        return any(one["metric"] == "rule" and one["rule"] == "large@1" and one["fired"] for one in figures)
+
+    assert live.reader.wait(counted, 60)
+    assert all(one["judging_us"] > 0 for one in figures if one["metric"] == "rules" and one["payments"])
 
 
 def test_nothing_failed(live: Live) -> None:

@@ -20,7 +20,7 @@ def test_missing_topics_are_told_created_and_then_found(
     path.write_text(PIPELINE, encoding="utf-8")
     call = ["topics", str(path), "--bootstrap", kafka.bootstrap]
     assert main(call) == 1
-    assert capsys.readouterr().out.count("missing") == 8
+    assert capsys.readouterr().out.count("missing") == 11
     assert main([*call, "--create"]) == 0
     assert capsys.readouterr().out.count("created") == 7
     assert main([*call, "--json"]) == 0
