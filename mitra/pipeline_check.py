@@ -44,6 +44,9 @@ _DECISION_COLUMNS = frozenset(
         "duplicate",
         "degraded",
         "approximate",
+        "rules",
+        "shadow",
+        "not_evaluated",
     }
 )
 

@@ -2,16 +2,22 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import mitra.backtest.run
+import mitra.control.kafka
 from control_stream import LiveSet
 from mitra.cli import main
+from mitra.control.replay import context_of
+from mitra.pipeline import load_pipeline
 from mitra.replay.run import Replayed
 from tests.factories.backtests import START_MS, Row, write_decisions
+from tests.factories.control import record
+from tests.factories.control_topics import MemoryTopics
 
 ROOT = Path(__file__).parents[3]
 PIPELINE = str(ROOT / "examples" / "payments" / "pipeline.yaml")
@@ -114,3 +120,20 @@ def test_files_without_a_rule_are_nothing_to_test(folder: Path, capsys: pytest.C
     (folder / "rules.yaml").write_text("features: {half: amount / 2}\n")
     assert call(folder) == 1
     assert "the files hold no rule to test" in capsys.readouterr().err
+
+
+def test_live_rules_stand_beside_those_on_trial(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    context = context_of(load_pipeline(PIPELINE))
+    topics = MemoryTopics(context, lanes=1, buckets=2)
+    old = {"id": "busy-terminal", "when": "amount > 0", "outcome": "allow"}
+    topics.append([record("rule.put", rule=old), record("rule.put", rule={**old, "id": "regulars", "when": "2 > 1"})])
+    monkeypatch.setattr(mitra.control.kafka, "open_topics", lambda _: nullcontext(topics))
+    (folder / "rules.yaml").write_text("id: busy-terminal\nwhen: amount > 7\noutcome: review\n")
+    assert call(folder, "--live") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[:4] for line in lines[1:3]] == [
+        ["busy-terminal", "live", "review", "71"],
+        ["regulars", "live", "now", "allow"],
+    ]
