@@ -22,7 +22,7 @@ def test_missing_topics_are_told_created_and_then_found(
     assert main(call) == 1
     assert capsys.readouterr().out.count("missing") == 11
     assert main([*call, "--create"]) == 0
-    assert capsys.readouterr().out.count("created") == 7
+    assert capsys.readouterr().out.count("created") == 10
     assert main([*call, "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert said["ok"]
