@@ -16,6 +16,7 @@ Sent = Iterator[tuple[Target, int, bytes]]
 """The stage, its lane or bucket, and a message."""
 
 TICK_MS = 1_000
+_ATTEMPT_KEY = "attempt"
 
 
 class GovernStage:
@@ -27,8 +28,9 @@ class GovernStage:
         self._clock = clock
         self._job = pipeline.job
         self._acks_topic = pipeline.topics.control_acks
-        # Answers to an earlier run don't count, so each run has a number of its own, above all before.
-        self._attempt = int(clock())
+        # Answers to an earlier run don't count, so each run has a number of its own, above all before: a clock may go back.
+        self._attempt = max(int(clock()), int(store.get(_ATTEMPT_KEY) or b"0") + 1)
+        store.put_all({_ATTEMPT_KEY: b"%d" % self._attempt})
         self._govern = Govern(
             store,
             pipeline.control_context(blueprint.schema),

@@ -25,8 +25,8 @@ from tests.simulation.world import World
 GENERATION = 100
 """So much lower are the senders of the channels of one parallelism before."""
 
-SKEWS_MS: tuple[int, ...] = (0,)
-"""By how much the clock of the machine that govern comes to may be ahead: test_known.py says what becomes of that."""
+SKEWS_MS: tuple[int, ...] = (0, 400, -400)
+"""By how much the clock of the machine that govern comes to may be ahead."""
 
 
 class Watcher(Protocol):

@@ -24,7 +24,7 @@ from tests.simulation.durable import Durable
 from tests.simulation.setting import Setting, SharedRevisions
 from tests.simulation.simulation import Simulation
 
-SEEDS = 400
+SEEDS = 1_000
 Patch = pytest.MonkeyPatch
 
 

@@ -306,8 +306,8 @@ def test_a_change_waits_for_its_time_and_the_log_says_when_it_came(job: Job) -> 
     assert (ack.status, ack.revision) == ("scheduled", 1)
     put(job, id="meanwhile")
     assert not job.tick(59).publish
-    early = job.send(b'{"change": "take_effect", "of": "later", "id": "x", "author": "eve"}')
-    assert (early.status, early.place, early.id) == ("refused", "of", "")
+    stray = job.send(b'{"change": "take_effect", "of": "another", "id": "x", "author": "eve"}')
+    assert (stray.status, stray.place, stray.id) == ("refused", "of", "")
     job.restart()
     (published,) = job.tick(1).publish
     assert json.loads(published)["of"] == "later"
@@ -318,6 +318,12 @@ def test_a_change_waits_for_its_time_and_the_log_says_when_it_came(job: Job) -> 
     assert job.send(published).status == "refused"
     assert not job.tick(10).publish
     assert job.push("rule.retire", rule="big_at_night", id="later").revision == 4
+
+
+def test_what_has_taken_effect_once_does_so_again_under_a_clock_that_is_behind(job: Job) -> None:
+    assert job.push("rule.put", rule=RULE, id="later", effective_at=NOW_MS + 60_000).status == "scheduled"
+    ack = job.send(b'{"change": "take_effect", "of": "later", "id": "x", "author": "govern"}')
+    assert (ack.id, ack.status, ack.revision) == ("later", "prepared", 2)
 
 
 def test_a_change_that_can_not_be_made_now_is_not_scheduled(job: Job) -> None:
