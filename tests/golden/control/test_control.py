@@ -50,4 +50,6 @@ def test_govern_goes_on_from_golden_state() -> None:
         == "prepared"
     )
     # The id is known: whatever comes under it gets the first answer again.
-    assert govern.control(11, b'{"change": "rule.put", "id": "5", "author": "ann"}', NOW_MS).acks[0].status == "prepared"
+    assert (
+        govern.control(11, b'{"change": "rule.put", "id": "5", "author": "ann"}', NOW_MS).acks[0].status == "prepared"
+    )
