@@ -70,7 +70,7 @@ def sustained(rig: Rig, lengths: Lengths) -> Figures:
     tried: list[Figures] = []
 
     def attempt(rate: int, seconds: float) -> bool:
-        found = {"rate": rate, **rig.load(int(rate * seconds), rate, warm_s=lengths.warm_s)}
+        found = {"rate": rate, **rig.load(int(rate * (seconds + lengths.warm_s)), rate, warm_s=lengths.warm_s)}
         keeps = keeps_up(found)
         tried.append({"rate": rate, "seconds": seconds, "kept_up": keeps, "figures": found})
         print(
