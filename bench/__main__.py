@@ -64,7 +64,8 @@ def main() -> int:
         flink = {**flink_conf.read(), **settings}
         job = rig.pipeline.job
         about = {
-            "command": "python -m bench " + " ".join(sys.argv[1:]),
+            "command": "python -m bench "
+            + " ".join("DIR" if word == str(args.keep) else word for word in sys.argv[1:]),
             "commit": commit(),
             "machine": machine(),
             "settings": {
@@ -75,7 +76,7 @@ def main() -> int:
                 **{name: flink[name] for name in _TOLD},
                 **settings,
             },
-            "workload": workload(rig.preloaded),
+            "workload": workload({name: told for name, told in rig.preloaded.items() if name != "checkpoint"}),
         }
         if rig.preloaded:
             print(f"histories: {rig.preloaded}", flush=True)
