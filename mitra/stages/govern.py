@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
-from control_stream import Govern, Output, read_ack
+from control_stream import Govern, Mark, Output, read_ack
 from mitra.blueprint import Blueprint
 from mitra.hashing import bucket_of
 from mitra.history import Store
@@ -59,9 +59,9 @@ class GovernStage:
     def _send(self, output: Output) -> Sent:
         buckets = range(self._job.buckets)
         for prepare in output.prepare:
-            marks = {
-                bucket: [m for m in prepare.marks if bucket_of(m.key, len(buckets)) == bucket] for bucket in buckets
-            }
+            marks: dict[int, list[Mark]] = {bucket: [] for bucket in buckets}
+            for mark in prepare.marks:
+                marks[bucket_of(mark.key, len(buckets))].append(mark)
             head = (prepare.attempt, prepare.revision, prepare.base, prepare.changes)
             for bucket in buckets:
                 yield "history", bucket, encode(Revise(*head, marks[bucket]))

@@ -36,6 +36,7 @@ class Live:
     job: LocalJob
     reader: Reader
     paid: int = 0
+    pushed: int = 0
 
     def start(self, parallelism: int, restore: str | None) -> None:
         self.job = LocalJob(
@@ -51,8 +52,6 @@ class Live:
             records.append((self.pipeline.topics.control, 0, json.dumps(record).encode()))
         send(self.kafka, records)
         return self.pushed
-
-    pushed: int = 0
 
     @property
     def acks(self) -> list[dict[str, Any]]:
