@@ -10,6 +10,7 @@ import msgspec
 
 from mitra.errors import MitraError
 from mitra.history import Store
+from mitra.versioned import rest_of
 
 STATE_VERSION = 1
 
@@ -41,9 +42,6 @@ class HeldRecords:
         held, self.batches = self.batches, 0
         for number in range(held):
             data = self._store.get(str(number)) or b""
-            if data[:1] != _HEAD:
-                msg = f"a held batch has version={data[:1].hex() or 'none'}, this release reads {STATE_VERSION}"
-                raise UnknownRecordsError(f"{msg}; run the release that wrote it")
-            yield _decode(memoryview(data)[1:])
+            yield _decode(rest_of(data, STATE_VERSION, "a held batch has", UnknownRecordsError))
             self._store.remove(str(number))
         self._store.remove(_COUNT_KEY)

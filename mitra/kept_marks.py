@@ -15,6 +15,7 @@ from control_stream.marks import Mark
 from mitra.errors import MitraError
 from mitra.hashing import text_hash
 from mitra.history import Store
+from mitra.versioned import rest_of
 
 STATE_VERSION = 1
 PAGES = 256
@@ -83,18 +84,11 @@ class KeptMarks:
         page = self._pages.get(number)
         if page is None:
             data = store.get(_page_key(number))
-            page = self._pages[number] = {} if data is None else _decode(_rest(data))
+            page = self._pages[number] = (
+                {} if data is None else _decode(rest_of(data, STATE_VERSION, "a page of marks has", UnknownMarksError))
+            )
         return page
 
 
 def _page_key(number: int) -> str:
     return f"\0marks\0{number:x}"
-
-
-def _rest(data: bytes) -> memoryview:
-    if data[:1] != _HEAD:
-        msg = (
-            f"a page of marks has version={data[0]}, this release reads {STATE_VERSION}; run the release that wrote it"
-        )
-        raise UnknownMarksError(msg)
-    return memoryview(data)[1:]

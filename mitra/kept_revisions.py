@@ -16,6 +16,7 @@ from control_stream.live_set import Delta, LiveSet
 from mitra.errors import MitraError
 from mitra.history import Store
 from mitra.messages import Marker, Revise
+from mitra.versioned import rest_of
 
 STATE_VERSION = 1
 CHAIN_MOST = 64
@@ -137,8 +138,4 @@ def _patched(live: LiveSet, changes: Sequence[bytes]) -> LiveSet:
 
 
 def _rest(data: bytes) -> memoryview:
-    if data[:1] != _HEAD:
-        found = f"version={data[0]}" if data else "0 bytes"
-        msg = f"the revisions in a bucket have {found}, this release reads {STATE_VERSION}; run the release that wrote them"
-        raise UnknownRevisionsError(msg)
-    return memoryview(data)[1:]
+    return rest_of(data, STATE_VERSION, "the revisions in a bucket have", UnknownRevisionsError)

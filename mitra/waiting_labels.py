@@ -9,6 +9,7 @@ import msgspec
 
 from mitra.errors import MitraError
 from mitra.history import Store
+from mitra.versioned import rest_of
 
 HOUR_MS = 3_600_000
 _PAGE = 256
@@ -42,10 +43,7 @@ class UnknownWaitingError(MitraError):
 
 
 def _rest(data: bytes) -> memoryview:
-    if data[:1] != _HEAD:
-        msg = f"waiting labels have version={data[0]}, this release reads {WAITING_VERSION}; run the release that wrote them"
-        raise UnknownWaitingError(msg)
-    return memoryview(data)[1:]
+    return rest_of(data, WAITING_VERSION, "waiting labels have", UnknownWaitingError)
 
 
 def encode_labels(labels: list[WaitingLabel]) -> bytes:
