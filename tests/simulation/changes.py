@@ -29,19 +29,25 @@ def draw_changes(rng: Random, keys: Sequence[tuple[str, str]]) -> list[bytes | N
         for place, kind in enumerate(first)
     ]
     for number in range(len(sent), len(sent) + wanted):
-        if sent and rng.random() < 0.1:
-            sent.append(rng.choice(sent))
-        elif rng.random() < 0.05:
-            sent.append(rng.choice(GARBAGE))
-        else:
-            # Some ids come again with something else in them: they are duplicates all the same.
-            kind = rng.choice(KINDS)
-            again = rng.random() < 0.05
-            change = {"change": kind, "id": f"change-{0 if again else number}", "author": "ann"}
-            if rng.random() < 0.1:
-                change["effective_at"] = START_MS + rng.choice((0, 100, 3_000))
-            sent.append(_encode(change | _body(rng, change["change"], keys, number)))
+        sent.append(draw_change(rng, keys, sent, number, START_MS))
     return sent
+
+
+def draw_change(
+    rng: Random, keys: Sequence[tuple[str, str]], sent: Sequence[bytes | None], number: int, now_ms: int
+) -> bytes | None:
+    """Return one more record behind those that were `sent`: the change with this number, one of them again, or garbage."""
+    if sent and rng.random() < 0.1:
+        return rng.choice(sent)
+    if rng.random() < 0.05:
+        return rng.choice(GARBAGE)
+    # Some ids come again with something else in them: they are duplicates all the same.
+    kind = rng.choice(KINDS)
+    again = rng.random() < 0.05
+    change = {"change": kind, "id": f"change-{0 if again else number}", "author": "ann"}
+    if rng.random() < 0.1:
+        change["effective_at"] = now_ms + rng.choice((0, 100, 3_000))
+    return _encode(change | _body(rng, change["change"], keys, number))
 
 
 def _time(rng: Random) -> int:

@@ -286,7 +286,7 @@ class Journal:
         if found.keys() != expected.keys():
             return f"features {sorted(found)} instead of {sorted(expected)}"
         for name, value in expected.items():
-            if not _same(found[name], value):
+            if not same(found[name], value):
                 return f"{name}={found[name]!r}, expected {value!r} after {touched.pasts}"
         conflicting = sorted(name for name, status in touched.statuses.items() if status == CONFLICT)
         raw = score_of(expected[name] for name in SCORED)
@@ -310,7 +310,8 @@ class Journal:
         return None
 
 
-def _same(found: Any, expected: Any) -> bool:
+def same(found: Any, expected: Any) -> bool:
+    """Tell whether a feature is what it should be: of the same kind, and equal up to rounding."""
     if isinstance(expected, float) and isinstance(found, int | float) and not isinstance(found, bool):
         return isclose(found, expected, rel_tol=TOLERANCE, abs_tol=1e-6 if expected == 0.0 else TOLERANCE)
     return bool(found == expected) and isinstance(found, bool) == isinstance(expected, bool)

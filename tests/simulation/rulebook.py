@@ -231,7 +231,7 @@ class Rulebook:
     answers: dict[str, tuple[str, int]] = field(default_factory=dict)
     said: set[tuple[str, str, int]] = field(default_factory=set)
     """All (id, status, revision) that govern says."""
-    _scheduled: dict[str, dict[str, Any]] = field(default_factory=dict)
+    scheduled: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def last(self, revision: int) -> int:
         """Return the last accepted revision up to one."""
@@ -248,7 +248,7 @@ class Rulebook:
             self.said.add(("", "refused", revision))
             return
         if kind == "take_effect":
-            change = self._scheduled.pop(change["of"], None)
+            change = self.scheduled.pop(change["of"], None)
             if change is None:
                 self.said.add(("", "refused", revision))
                 return
@@ -271,7 +271,7 @@ class Rulebook:
         except ImpossibleError:
             return "refused"
         if scheduled:
-            self._scheduled[change["id"]] = change
+            self.scheduled[change["id"]] = change
             return "scheduled"
         self.lives[revision] = after
         self.accepted.append(revision)
