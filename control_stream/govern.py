@@ -81,7 +81,9 @@ class Govern:
         self._context = context
         self._attempt = attempt
         self._sizes: dict[str, int] = {"intake": lanes, "history": buckets, "decide": buckets}
-        self._prepared_ms = self._activated_ms = self._published_ms = -RESEND_MS
+        self._prepared_ms = self._activated_ms = -RESEND_MS
+        self._published: dict[str, int] = {}
+        """When this run last wrote that the time of a scheduled change has come, by the change's id."""
         parts = self._pieces.parts
         parts.ready = {stage: _sized(parts.ready.get(stage), buckets) for stage in ("history", "decide")}
         parts.active = {stage: _sized(parts.active.get(stage), size) for stage, size in self._sizes.items()}
@@ -148,8 +150,7 @@ class Govern:
         started = self._activated_ms >= 0
         if now_ms - self._activated_ms >= RESEND_MS and not (started and self._lowest("active") >= self.activated):
             self._activate(now_ms, output)
-        if now_ms - self._published_ms >= RESEND_MS:
-            self._publish_due(now_ms, output)
+        self._publish_due(now_ms, output)
         self._pieces.save()
         return output
 
@@ -202,6 +203,7 @@ class Govern:
         if not any(change_id == body.of for _, change_id in self._pieces.header.scheduled):
             hint = "it was never scheduled, or has taken effect"
             return self._ack("", revision, "refused", now_ms, f'no change "{body.of}" is due', "of", hint)
+        self._published.pop(body.of, None)
         change = read_change(self._pieces.take_scheduled(body.of), self._context.limits)
         assert isinstance(change, Change), "it was read before it was scheduled"
         try:
@@ -308,10 +310,11 @@ class Govern:
         return min(min(numbers) for numbers in (parts.ready if status == "ready" else parts.active).values())
 
     def _publish_due(self, now_ms: int, output: Output) -> None:
-        due = [change_id for at_ms, change_id in self._pieces.header.scheduled if at_ms <= now_ms]
-        if due:
-            output.publish += [_take_effect(change_id) for change_id in due]
-            self._published_ms = now_ms
+        # Once, and again only if it doesn't come: behind a restore a whole log may stand before the record that was written.
+        for at_ms, change_id in self._pieces.header.scheduled:
+            if at_ms <= now_ms and now_ms - self._published.get(change_id, -RESEND_MS) >= RESEND_MS:
+                output.publish.append(_take_effect(change_id))
+                self._published[change_id] = now_ms
 
     def _refused(self, change: Change, revision: int, refused: Refused, now_ms: int) -> Ack:
         return self._ack(change.id, revision, "refused", now_ms, refused.reason, refused.place, refused.hint)

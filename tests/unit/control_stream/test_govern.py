@@ -320,6 +320,16 @@ def test_a_change_waits_for_its_time_and_the_log_says_when_it_came(job: Job) -> 
     assert job.push("rule.retire", rule="big_at_night", id="later").revision == 4
 
 
+def test_that_a_time_has_come_is_written_once_however_much_is_read_before_it_comes_back(job: Job) -> None:
+    job.push("rule.put", rule=RULE, id="later", effective_at=NOW_MS + 60_000)
+    job.tick(60)
+    job.restart()
+    job.published.clear()
+    for _ in range(20):
+        put(job)
+    assert [json.loads(one)["of"] for one in job.published] == ["later"]
+
+
 def test_what_has_taken_effect_once_does_so_again_under_a_clock_that_is_behind(job: Job) -> None:
     assert job.push("rule.put", rule=RULE, id="later", effective_at=NOW_MS + 60_000).status == "scheduled"
     ack = job.send(b'{"change": "take_effect", "of": "later", "id": "x", "author": "govern"}')
