@@ -1,6 +1,5 @@
 """One revision, compiled: the features and rules that are live under it, and what histories answer for them."""
 
-from collections.abc import Mapping
 from functools import cached_property
 
 import numpy as np
@@ -10,9 +9,12 @@ from control_stream.live_set import LiveSet
 from mitra.blueprint import Blueprint
 from mitra.decode import payload_fields
 from mitra.errors import ProblemsError
+from mitra.exactness import exact_from
 from mitra.features import FeaturePlan
 from mitra.hashing import text_hash
-from mitra.history import Plan
+from mitra.history import Plan, Store
+from mitra.kept_revisions import KeptRevisions
+from mitra.messages import Marker, Revise
 from rules import CompiledFeatures, RuleSet, check_rules, compile_features
 from rules.plan import Aggregate
 
@@ -138,24 +140,62 @@ def _places(wide: Plan, plan: Plan, entity: int, kind: str) -> NDArray[np.int64]
 
 
 class Revisions:
-    """The revisions that any bucket of a subtask keeps, compiled once for all of them."""
+    """The revisions that the buckets of a subtask keep, compiled once for all of them."""
 
-    def __init__(self, blueprint: Blueprint) -> None:
-        """Know revision 0."""
+    def __init__(self, blueprint: Blueprint, senders: int) -> None:
+        """Know revision 0; a bucket's markers come from so many `senders`."""
         self._blueprint = blueprint
-        self._known: dict[int, Revision] = {0: Revision(blueprint, 0, blueprint.live)}
+        self._senders = senders
+        self._known: dict[int, Revision] = {0: self._revision(0, blueprint.live or LiveSet())}
+        self._kept: dict[int, KeptRevisions] = {}
 
-    def learn(self, live_sets: Mapping[int, LiveSet]) -> bool:
-        """Take revisions that a bucket keeps; tell whether any of them is new."""
+    def open(self, bucket: int, store: Store) -> bool:
+        """Read what a bucket keeps, once; return True if it has not been read before."""
+        if bucket in self._kept:
+            return False
+        self._kept[bucket] = KeptRevisions(store, self._senders)
+        self._learn(bucket)
+        return True
+
+    def running(self, bucket: int) -> int:
+        """Return the revision below which nothing comes to a bucket any more."""
+        return self._kept[bucket].running
+
+    def prepare(self, bucket: int, revise: Revise, store: Store) -> bool:
+        """Keep another revision in a bucket; return True if no other bucket had it yet."""
+        self._kept[bucket].prepare(revise, store)
+        return self._learn(bucket)
+
+    def mark(self, bucket: int, marker: Marker, store: Store) -> tuple[int, int] | None:
+        """Take a marker; return (revision, attempt) where all senders have come further. What no bucket keeps then goes."""
+        reached = self._kept[bucket].mark(marker, store)
+        if reached is not None:
+            kept = {number for one in self._kept.values() for number in one.live_sets}
+            for number in [number for number in self._known if number not in kept]:
+                del self._known[number]
+        return reached
+
+    def exact_from(self, bucket: int, number: int, newest_ms: int) -> dict[str, int]:
+        """Return the aggregates that a revision is the first of a bucket's to ask for, and from when they are exact.
+
+        Those that are exact at once aren't named. No event in the bucket is newer than `newest_ms`.
+        """
+        if number not in self._known:  # prepared long ago, and asked for again
+            return {}
+        earlier = [self._known[one] for one in self._kept[bucket].live_sets if one < number]
+        before = {one.key for revision in earlier for one in revision.aggregates}
+        asked = [one for one in self._known[number].aggregates if one.key not in before]
+        return exact_from(asked, self._blueprint.compiled.aggregates, self._blueprint.layout.text, newest_ms)
+
+    def _learn(self, bucket: int) -> bool:
+        live_sets = self._kept[bucket].live_sets
         fresh = [number for number in live_sets if number not in self._known]
         for number in fresh:
-            self._known[number] = Revision(self._blueprint, number, live_sets[number])
+            self._known[number] = self._revision(number, live_sets[number])
         return bool(fresh)
 
-    def forget(self, kept: set[int]) -> None:
-        """Keep only these, which are those that some bucket keeps."""
-        for number in [number for number in self._known if number not in kept]:
-            del self._known[number]
+    def _revision(self, number: int, live: LiveSet) -> Revision:
+        return Revision(self._blueprint, number, live)
 
     def get(self, number: int) -> Revision | None:
         """Return a revision, None if no bucket keeps it."""

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mitra.cli.console import print_json, print_table
-from mitra.duration import EXAMPLES, parse_duration_ms
+from mitra.duration import EXAMPLES, duration_text, parse_duration_ms
 from mitra.errors import MitraError, Problem, ProblemsError
 from mitra.pipeline import Pipeline, load_pipeline
+from mitra.schema import HistoryLimits
 
 if TYPE_CHECKING:
     from control_stream import Context
@@ -153,7 +154,8 @@ def _send(args: argparse.Namespace, session: Session, planned: "Plan", timeout_s
 
     if planned.refused:
         raise _refusals(planned)
-    return _tell(args, planned, push(session.pipeline, session.topics, session.replay, planned, timeout_s))
+    pushed = push(session.pipeline, session.topics, session.replay, planned, timeout_s)
+    return _tell(args, planned, pushed, session.pipeline.history)
 
 
 def _write(args: argparse.Namespace, planned: "Plan") -> int:
@@ -194,7 +196,12 @@ def _refusals(planned: "Plan") -> MitraError:
     return MitraError("\n\n".join([*told, "nothing was sent"]))
 
 
-def _tell(args: argparse.Namespace, planned: "Plan", pushed: "Pushed") -> int:
+def _whole_text(limits: HistoryLimits) -> str:
+    """Return in words how much of a history is kept event by event."""
+    return f"up to {limits.raw_events} events, none older than {duration_text(limits.max_window_ms)}"
+
+
+def _tell(args: argparse.Namespace, planned: "Plan", pushed: "Pushed", limits: HistoryLimits) -> int:
     from mitra.control.push import why_not  # noqa: PLC0415
 
     if args.json:
@@ -207,8 +214,10 @@ def _tell(args: argparse.Namespace, planned: "Plan", pushed: "Pushed") -> int:
         if one.answer is not None and one.answer.reason:
             problem = Problem(one.answer.place, one.answer.reason, one.answer.hint)
             print(problem.render(), file=sys.stderr if one in pushed.refused else sys.stdout)
+    if pushed.exact_from:
+        print(f"exact at once where a history is whole ({_whole_text(limits)}); for other histories:")
     for aggregate, exact_ms in pushed.exact_from.items():
-        print(f"{aggregate} is exact from {_moment(exact_ms)} on: it needs more history than is kept")
+        print(f"  {aggregate} from {_moment(exact_ms)} on")
     if not pushed.waited:
         print("not waited for: `mitra control status PIPELINE` shows who runs what")
     elif pushed.done:

@@ -40,6 +40,7 @@ class Progress:
     answers: dict[str, Ack] = field(default_factory=dict)
     """What govern answered, by the change's id."""
     exact_from: dict[str, int] = field(default_factory=dict)
+    """By aggregate, the event time from which it is exact in all buckets."""
 
     @classmethod
     def of(cls, pipeline: Pipeline) -> "Progress":
@@ -60,7 +61,8 @@ class Progress:
             if ack.id:
                 self.answers[ack.id] = ack
             return
-        self.exact_from |= ack.exact_from
+        for aggregate, exact_ms in ack.exact_from.items():
+            self.exact_from[aggregate] = max(exact_ms, self.exact_from.get(aggregate, exact_ms))
         self.sizes[ack.stage] = ack.parts
         if ack.status == "ready" and ack.stage in self.ready:
             self.ready[ack.stage][ack.part] = ack.revision

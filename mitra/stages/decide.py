@@ -13,7 +13,6 @@ from mitra.dead_letter import DeadLetter
 from mitra.decide import Decided, Decider, State
 from mitra.decision import Decision, Record, decode_record, encode_json
 from mitra.decode import Rejection
-from mitra.kept_revisions import KeptRevisions
 from mitra.messages import (
     Control,
     End,
@@ -85,8 +84,7 @@ class DecideStage:
         self._waiting = WaitingLabels()
         self._model = blueprint.load_model()
         self._figures = RuleFigures(subtask)
-        self._revisions = Revisions(blueprint)
-        self._kept: dict[int, KeptRevisions] = {}
+        self._revisions = Revisions(blueprint, pipeline.job.buckets)
         self._deciders: dict[int, Decider] = {}
         self._decider(0)
 
@@ -113,10 +111,7 @@ class DecideStage:
         reports: list[ReportBatch] = []
         control: list[Marker | RollCall] = []
         out = Output()
-        kept = self._kept.get(bucket)
-        if kept is None:
-            kept = self._kept[bucket] = KeptRevisions(state.revisions, self._pipeline.job.buckets)
-            self._revisions.learn(kept.live_sets)
+        self._revisions.open(bucket, state.revisions)
         for blob in blobs:
             message = decode(blob)
             if isinstance(message, PartBatch):
@@ -134,7 +129,7 @@ class DecideStage:
                 out.acks += message.acks
                 out.changes += message.changes
             elif isinstance(message, Revise):
-                self._prepare(bucket, kept, message, state, out)
+                self._prepare(bucket, message, state, out)
             elif isinstance(message, Marker | RollCall):
                 control.append(message)
         for revision in sorted(parts):
@@ -144,7 +139,7 @@ class DecideStage:
         out.figures = self._figures.due(self._clock())
         # Behind the parts of its batch: a marker says that none of an earlier revision comes after it.
         for message in control:
-            self._told(bucket, kept, message, state, out)
+            self._told(bucket, message, state, out)
         return out
 
     def _decide(self, bucket: int, state: State, decider: Decider, parts: list[PartBatch], out: Output) -> None:
@@ -158,21 +153,19 @@ class DecideStage:
                 self._join(out, key, label, record)
         out.decided.append(decided)
 
-    def _prepare(self, bucket: int, kept: KeptRevisions, revise: Revise, state: State, out: Output) -> None:
+    def _prepare(self, bucket: int, revise: Revise, state: State, out: Output) -> None:
         """Keep a revision and compile it now, before anything is stamped with it."""
-        kept.prepare(revise, state.revisions)
-        self._revisions.learn(kept.live_sets)
+        self._revisions.prepare(bucket, revise, state.revisions)
         self._decider(revise.revision)
         out.acks.append(self._ack(bucket, "ready", revise.revision, revise.attempt))
 
-    def _told(self, bucket: int, kept: KeptRevisions, message: Marker | RollCall, state: State, out: Output) -> None:
+    def _told(self, bucket: int, message: Marker | RollCall, state: State, out: Output) -> None:
         if isinstance(message, RollCall):
-            out.acks.append(self._ack(bucket, "running", kept.running, message.attempt))
+            out.acks.append(self._ack(bucket, "running", self._revisions.running(bucket), message.attempt))
             return
-        reached = kept.mark(message, state.revisions)
+        reached = self._revisions.mark(bucket, message, state.revisions)
         if reached is None:
             return
-        self._revisions.forget({number for one in self._kept.values() for number in one.live_sets})
         self._deciders = {number: one for number, one in self._deciders.items() if self._revisions.get(number)}
         out.acks.append(self._ack(bucket, "active", *reached))
 

@@ -1,7 +1,7 @@
 """History: the events of one bucket in, the aggregates of their entities out, on their way to decide."""
 
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +14,6 @@ from mitra.decode import decode_payload, payload_fields
 from mitra.event_time import EARLIEST_MS
 from mitra.history import CONFLICT, Events, History, LabelNotes, Result, Store, Touches, warm_up
 from mitra.kept_marks import KeptMarks
-from mitra.kept_revisions import KeptRevisions
 from mitra.messages import (
     Control,
     EventBatch,
@@ -57,8 +56,8 @@ class HistoryStage:
         self._job = blueprint.pipeline.job
         self._buckets = self._job.buckets
         self._subtask = subtask
-        self._revisions = Revisions(blueprint)
-        self._kept: dict[int, KeptRevisions] = {}
+        self._max_future_ms = blueprint.pipeline.limits.max_future_ms
+        self._revisions = Revisions(blueprint, self._job.lanes)
         self._marks: dict[int, KeptMarks] = {}
         self._history = History(self._revisions.nearest(0).plan, cache_bytes)
         self._answered: dict[int, Answered] = {}
@@ -77,11 +76,9 @@ class HistoryStage:
 
     def process(self, bucket: int, store: Store, blobs: Iterable[bytes]) -> Emit:
         """Take the messages of one bucket; parts go to the decide buckets of their transactions."""
-        kept = self._kept.get(bucket)
-        if kept is None:
-            kept = self._kept[bucket] = KeptRevisions(store, self._job.lanes)
+        if self._revisions.open(bucket, store):
             self._marks[bucket] = KeptMarks(store)
-            self._learn(kept)
+            self._replan()
         for blob in blobs:
             message = decode(blob)
             if isinstance(message, EventBatch):
@@ -93,29 +90,28 @@ class HistoryStage:
                 message.trail.append(f"history of bucket {bucket}")
                 yield bucket, encode(message)
             elif isinstance(message, Revise):
-                kept.prepare(message, store)
-                self._marks[bucket].take(message.marks, kept.running, store)
-                self._learn(kept)
-                yield bucket, self._ack(bucket, "ready", message.revision, message.attempt)
+                yield bucket, self._prepare(bucket, message, store)
             elif isinstance(message, Marker):
-                yield from self._mark(bucket, kept, message, store)
+                yield from self._mark(bucket, message, store)
             elif isinstance(message, RollCall):
-                yield bucket, self._ack(bucket, "running", kept.running, message.attempt)
+                yield bucket, self._ack(bucket, "running", self._revisions.running(bucket), message.attempt)
             else:
                 yield bucket, blob
 
-    def _learn(self, kept: KeptRevisions) -> None:
-        """Compile what a bucket keeps, and answer all of it from now on."""
-        if self._revisions.learn(kept.live_sets):
+    def _prepare(self, bucket: int, revise: Revise, store: Store) -> bytes:
+        """Keep a revision and answer it from now on; return what is said of that."""
+        if self._revisions.prepare(bucket, revise, store):
             self._replan()
+        self._marks[bucket].take(revise.marks, self._revisions.running(bucket), store)
+        dates = self._revisions.exact_from(bucket, revise.revision, self._newest_ms(bucket))
+        return self._ack(bucket, "ready", revise.revision, revise.attempt, dates)
 
-    def _mark(self, bucket: int, kept: KeptRevisions, marker: Marker, store: Store) -> Emit:
+    def _mark(self, bucket: int, marker: Marker, store: Store) -> Emit:
         """Where no lane stamps an older revision any more: say so, tell decide, and answer less."""
-        reached = kept.mark(marker, store)
+        reached = self._revisions.mark(bucket, marker, store)
         if reached is None:
             return
         revision, attempt = reached
-        self._revisions.forget({number for one in self._kept.values() for number in one.live_sets})
         self._replan()
         yield bucket, self._ack(bucket, "active", revision, attempt)
         for target in range(self._buckets):
@@ -141,9 +137,23 @@ class HistoryStage:
             self._answered[number] = answered
         return answered
 
-    def _ack(self, bucket: int, status: Status, revision: int, attempt: int) -> bytes:
-        at = int(self._clock())
-        return encode(Control([ack_of("history", status, bucket, self._buckets, revision, attempt, self._subtask, at)]))
+    def _ack(
+        self, bucket: int, status: Status, revision: int, attempt: int, exact_from: Mapping[str, int] | None = None
+    ) -> bytes:
+        ack = ack_of(
+            "history", status, bucket, self._buckets, revision, attempt, self._subtask, int(self._clock()), exact_from
+        )
+        return encode(Control([ack]))
+
+    def _newest_ms(self, bucket: int) -> int:
+        """Return a time that no event in a bucket is behind: what its lanes have reached, else what decoding lets through.
+
+        A lane that a restored bucket hasn't heard of may have been ahead of the others before.
+        """
+        clocks = self._clocks.get(bucket, {})
+        if len(clocks) == self._job.lanes:
+            return max(clock_ms for clock_ms, _ in clocks.values())
+        return int(self._clock()) + self._max_future_ms
 
     def _bucket_clock(self, bucket: int, lane: int, clock_ms: int) -> int:
         """Return the least event-time clock over the lanes that this bucket has heard of lately.

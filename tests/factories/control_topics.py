@@ -13,7 +13,10 @@ from tests.factories.control import NOW_MS, Job
 
 @dataclass
 class MemoryTopics:
-    """A log and acks. `silent` are parts (stage, number) that answer nothing; a job that is `down` does nothing at all."""
+    """A log and acks. `silent` are parts (stage, number) that answer nothing; a job that is `down` does nothing at all.
+
+    `exact_from` is what buckets of history say when they are ready, each a minute later than the one before.
+    """
 
     context: Context
     lanes: int = 2
@@ -22,6 +25,7 @@ class MemoryTopics:
     acks: list[bytes | None] = field(default_factory=list)
     silent: set[tuple[str, int]] = field(default_factory=set)
     down: bool = False
+    exact_from: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._seen = 0
@@ -54,7 +58,9 @@ class MemoryTopics:
                 self._publish(ack)
 
     def _publish(self, ack: Ack) -> None:
-        ack = msgspec.structs.replace(ack, parts=self.job.sizes[ack.stage])
+        said = self.exact_from if (ack.stage, ack.status) == ("history", "ready") else {}
+        dates = {name: at + 60_000 * ack.part for name, at in said.items()}
+        ack = msgspec.structs.replace(ack, parts=self.job.sizes[ack.stage], exact_from=dates)
         self.acks.append(ack.to_json())
         self.job.take(self.job.govern.ack(ack, self.job.now_ms))
 

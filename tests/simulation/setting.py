@@ -1,6 +1,6 @@
 """What all runs of a process share: the pipeline, its compiled stages, and a scorer that needs no trees."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -71,16 +71,6 @@ _COMPILED_MOST = 3_000
 class SharedRevisions(Revisions):
     """Revisions of which all subtasks and runs share what is compiled: most of a run's time would go there."""
 
-    def __init__(self, blueprint: Blueprint) -> None:
-        self._blueprint = blueprint
-        self._known = {0: self._revision(0, LiveSet())}
-
-    def learn(self, live_sets: Mapping[int, LiveSet]) -> bool:
-        fresh = [number for number in live_sets if number not in self._known]
-        for number in fresh:
-            self._known[number] = self._revision(number, live_sets[number])
-        return bool(fresh)
-
     def _revision(self, number: int, live: LiveSet) -> Revision:
         revision = Revision(self._blueprint, number, live)
         key = live.encode()
@@ -116,12 +106,12 @@ class Setting:
 
     def history(self, cache_bytes: int) -> HistoryStage:
         stage = HistoryStage(self.blueprint, cache_bytes, self.clock)
-        stage._revisions = SharedRevisions(self.blueprint)
+        stage._revisions = SharedRevisions(self.blueprint, self.pipeline.job.lanes)
         return stage
 
     def decide(self) -> DecideStage:
         stage = DecideStage(self.blueprint, self.clock)
-        stage._revisions = SharedRevisions(self.blueprint)
+        stage._revisions = SharedRevisions(self.blueprint, self.pipeline.job.buckets)
         stage._deciders.clear()
         return stage
 

@@ -189,14 +189,15 @@ def retire_at_once(patch: Patch) -> None:
         self.live_sets = {max(self.live_sets): self.live_sets[max(self.live_sets)]}
 
     patch.setattr(KeptRevisions, "prepare", forgetful)
-    learn = SharedRevisions.learn
+    keep = SharedRevisions.prepare
 
-    def learn_only(self: SharedRevisions, live_sets: Any) -> bool:
-        fresh = learn(self, live_sets)
-        self.forget(set(live_sets))
+    def keep_only(self: SharedRevisions, bucket: int, revise: Any, store: Any) -> bool:
+        fresh = keep(self, bucket, revise, store)
+        for number in self._known.keys() - self._kept[bucket].live_sets.keys():
+            del self._known[number]
         return fresh
 
-    patch.setattr(SharedRevisions, "learn", learn_only)
+    patch.setattr(SharedRevisions, "prepare", keep_only)
 
 
 def mark_whatever_the_revision(patch: Patch) -> None:

@@ -91,6 +91,19 @@ def test_a_push_tells_revision_version_and_time(call: Call, pipeline: str, files
     assert lines[4].startswith("revision 3 is active everywhere (1 lane, 2 buckets of history and 2 of decide), after ")
 
 
+def test_a_push_tells_from_when_each_aggregate_is_exact(call: Call, pipeline: str, files: Path, topics: MemoryTopics):
+    topics.exact_from = {"count(by=terminal, over=2h, where=amount > 9)": 1_748_779_200_000}
+    status, out, _ = call(f"rules push {pipeline} {files}")
+    assert status == 0
+    assert out.splitlines()[4:6] == [
+        "exact at once where a history is whole (up to 2048 events, none older than 30d); for other histories:",
+        "  count(by=terminal, over=2h, where=amount > 9) from 2025-06-01T12:01:00Z on",  # the later of two buckets
+    ]
+    (files / "big.yaml").write_text(FILES["big.yaml"].replace("500", "400"))
+    _, found = call(f"rules push {pipeline} {files} --json")
+    assert found["exact_from"] == {"count(by=terminal, over=2h, where=amount > 9)": 1_748_779_260_000}
+
+
 def test_what_is_live_already_is_named_and_skipped(call: Call, pipeline: str, files: Path, topics: MemoryTopics):
     call(f"rules push {pipeline} {files}")
     (files / "big.yaml").write_text(FILES["big.yaml"].replace("500", "400"))

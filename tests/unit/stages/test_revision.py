@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from control_stream.live_set import LiveSet
+from control_stream.live_set import Delta, LiveSet
 from mitra.blueprint import Blueprint
+from mitra.history import MemoryStore
+from mitra.messages import Marker, Revise
 from mitra.pipeline import load_pipeline
 from mitra.revision import Revision, Revisions, Selection
 from rules import Rule
@@ -77,10 +79,45 @@ def test_a_selection_picks_a_revisions_columns_out_of_the_union(blueprint: Bluep
     assert Selection(old.plan, old.plan).same
 
 
+def put(number: int, base: int, when: str) -> Revise:
+    rule = Rule(id=f"r{number}", version=1, when=when, outcome="block")
+    return Revise(1, number, base, [Delta({rule.id: rule}, {}, {}, {rule.id: 1}).encode()], [])
+
+
 def test_a_message_of_a_revision_that_is_gone_is_answered_by_the_next_one(blueprint: Blueprint) -> None:
-    revisions = Revisions(blueprint)
-    assert revisions.learn({0: LiveSet(), 4: live("amount > 1"), 7: live("amount > 2")})
-    assert not revisions.learn({4: live("amount > 1")})
-    revisions.forget({4, 7})
+    revisions, stores = Revisions(blueprint, 1), [MemoryStore(), MemoryStore()]
+    for bucket, store in enumerate(stores):
+        assert revisions.open(bucket, store)
+        assert not revisions.open(bucket, store)
+        # What one bucket has taught is known.
+        assert revisions.prepare(bucket, put(4, 0, "amount > 1"), store) is (bucket == 0)
+        assert revisions.prepare(bucket, put(7, 4, "amount > 2"), store) is (bucket == 0)
+    assert revisions.mark(0, Marker(1, 4, 0), stores[0]) == (4, 1)
+    assert [revision.number for revision in revisions.all()] == [0, 4, 7]
+    assert revisions.mark(1, Marker(1, 4, 0), stores[1]) == (4, 1)
+    assert (revisions.running(0), revisions.running(1)) == (4, 4)
     assert [revision.number for revision in revisions.all()] == [4, 7]
     assert (revisions.nearest(7).number, revisions.nearest(0).number, revisions.nearest(9).number) == (7, 4, 7)
+
+
+def test_what_is_asked_for_anew_is_said_to_be_exact_from_a_date(blueprint: Blueprint) -> None:
+    revisions, store = Revisions(blueprint, 1), MemoryStore()
+    revisions.open(0, store)
+    minute = 60_000
+    asked = [
+        'count(by=customer, over="1h") > 1',  # the pipeline's own
+        'sum(amount, by=shop, over="2h") > 1',  # tiles hold all amounts
+        "count(by=shop, last=5) > 1",
+        'count(by=shop, over="2h", where=amount > 9) > 1',
+        'distinct(shop, by=customer, over="3h", delay="1h") > 1',
+        'sum(amount, by=shop, over="ever") > 1',
+    ]
+    revisions.prepare(0, put(1, 0, " and ".join(asked)), store)
+    assert revisions.exact_from(0, 1, 1_000_000_000) == {
+        "count(by=shop, over=2h, where=amount > 9)": 1_000_000_001 + 120 * minute,
+        "distinct(shop, by=customer, over=3h, delay=1h)": 1_000_000_001 + 240 * minute,
+        "sum(amount, by=shop, over=ever)": 1_000_000_001,
+    }
+    revisions.prepare(0, put(2, 1, " or ".join(asked)), store)
+    assert revisions.exact_from(0, 2, 2_000_000_000) == {}
+    assert revisions.exact_from(0, 99, 2_000_000_000) == {}
