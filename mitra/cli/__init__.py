@@ -23,6 +23,7 @@ COMMANDS = {
     "replay": "the job over files: a decision and every feature for each transaction",
     "train": "fit, calibrate and evaluate a model on the features of a replay",
     "check": "everything wrong with a pipeline, at once, without starting anything",
+    "catalog": "what rules can speak of: events, entities, features, lists, and what the model makes of them",
     "rules": "rules of a running job: push files, list, change their mode, retire, roll back",
     "lists": "block, allow and watch lists of a running job",
     "explain": "one decision on one page: what decided it, why, and what is usual for whom it is about",

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from mitra.cli import main
 from mitra.local.job import LocalJob, failure_causes
 from mitra.local.kafka import LocalKafka
 from mitra.pipeline import Pipeline
@@ -155,29 +154,6 @@ def test_lists_and_snoozes_hold_for_the_entities_that_they_name(live: Live) -> N
     live.active(live.push({"change": "list.remove", "name": "bad", "keys": ["x77"]}))
     assert live.pay("x77")["outcome"] == "allow"
     assert live.pay("x78")["outcome"] == "block"
-
-
-def test_decisions_are_explained_and_their_rules_judged_alike_by_what_they_carry(
-    live: Live, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def explained(id: str) -> dict[str, Any]:
-        assert main(["explain", str(live.path), id, "--bootstrap", live.kafka.bootstrap, "--json"]) == 0
-        return json.loads(capsys.readouterr().out)  # type: ignore[no-any-return]
-
-    decisions = live.reader.values[live.pipeline.topics.decisions]
-    pages = {one["transaction_id"]: explained(one["transaction_id"]) for one in decisions}
-    for id, page in pages.items():
-        assert page["decision"]["revision"] == page["made"]["revision"], id
-        assert [one["otherwise"] for one in page["rules"] if one["otherwise"]] == [], id
-        assert (page["notes"], [one["name"] for one in page["features"] if not one["known"]]) == ([], []), id
-        assert len(page["decided_by"]) == 1, id
-    listed = [page["lists"][0]["entries"] for page in pages.values() if page["lists"]]
-    assert listed == [["customer x77"], ["customer x78"]]
-    of_c1 = [page for page in pages.values() if page["compared"]["key"] == "c1"]
-    assert [page["compared"]["payments"] for page in of_c1] == [0, 1, 2, 3]
-    assert [one["usual"]["median"] for one in of_c1[-1]["features"] if one["name"] == "ever"] == [2]
-    assert main(["explain", str(live.path), "nobody", "--bootstrap", live.kafka.bootstrap]) == 1
-    assert f"no decision on nobody in all {len(decisions)} records" in capsys.readouterr().err
 
 
 def test_what_is_live_survives_a_restore_at_another_parallelism_and_can_be_rolled_back(live: Live) -> None:
