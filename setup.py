@@ -24,6 +24,7 @@ RUNTIME = [
     "numba>=0.60,<1",
     "numpy>=1.26,<3",
     "psutil>=6",
+    "python-crfsuite>=0.9.11,<0.10",  # parses addresses
     "pyarrow>=15,<21",  # the upper bound is PyFlink's
     "PyYAML>=6,<7",
     "requests>=2.31,<3",
@@ -83,7 +84,7 @@ setup(
     python_requires=">=3.11,<3.13",
     package_dir={"": "."},
     packages=find_packages(include=[pattern for name in IMPORT_PACKAGES for pattern in (name, f"{name}.*")]),
-    package_data={"mitra": ["py.typed"], "mitra.local.jars": ["*.toml"]},
+    package_data={"mitra": ["py.typed"], "mitra.local.jars": ["*.toml"], "models.addresses": ["shipped/*"]},
     install_requires=RUNTIME,
     extras_require={"dev": DEVELOPMENT},
     entry_points={"console_scripts": ["mitra = mitra.cli:main"]},

@@ -1,13 +1,29 @@
-"""What a pipeline's expressions may speak of, and the compilation of those it has."""
+"""What a pipeline's expressions may speak of, and the compilation of those it has.
+
+Here the language gets the functions that models compute: who compiles an expression of a pipeline has come by here.
+"""
 
 from typing import TYPE_CHECKING
 
 from mitra.errors import Problem, ProblemsError
 from mitra.pipeline import Pipeline
+from rules.grammar import OF_ADDRESSES
 from rules.schema import ExpressionSchema
+from rules.supplied import Functions, supply
 
 if TYPE_CHECKING:
     from rules import CompiledFeatures
+
+
+def _address_functions() -> Functions:
+    """Return the functions of addresses, with their model in memory."""
+    from models.addresses import FUNCTIONS, shipped_parser  # noqa: PLC0415 - the model is loaded where it is used
+
+    shipped_parser()
+    return FUNCTIONS
+
+
+supply(OF_ADDRESSES, _address_functions)
 
 
 def expression_schema(pipeline: Pipeline) -> ExpressionSchema:

@@ -13,6 +13,7 @@ from typing import Any
 
 from rules.calendar import day_of_month, offset_of
 from rules.distance import distance_km
+from rules.supplied import supplied
 
 Lines = Sequence[tuple[str, str]]
 
@@ -25,13 +26,13 @@ def _compiled(text: str) -> CodeType:
     return compile(text, "<expressions>", "exec", dont_inherit=True, optimize=2)
 
 
-def _names(zone: str) -> dict[str, Any]:
-    """Return all that generated code can name: no builtins but these."""
+def _names(zone: str, text: str) -> dict[str, Any]:
+    """Return all that generated code can name: no builtins but these, of supplied functions those that its text calls."""
     names: dict[str, Any] = {name: getattr(builtins, name) for name in _PYTHONS}
     names |= {"log": math.log, "sqrt": math.sqrt, "day_of_month": day_of_month, "distance_km": distance_km}
     if zone != "UTC":
         names["offset_ms"] = offset_of(zone)
-    return names | {"__builtins__": {}}
+    return names | supplied(text) | {"__builtins__": {}}
 
 
 def function_text(arguments: str, opening: Lines, lines: Lines, result: str, *, guarded: bool) -> str:
@@ -54,17 +55,18 @@ def function_text(arguments: str, opening: Lines, lines: Lines, result: str, *, 
 
 def make_function(arguments: str, opening: Lines, lines: Lines, result: str, zone: str) -> Callable[..., Any]:
     """Return the compiled function of these lines; its twin is compiled when it is first needed."""
-    names = _names(zone)
+    text = function_text(arguments, opening, lines, result, guarded=False)
+    names = _names(zone, text)
     twin: list[Callable[..., Any]] = []
 
     def again(*values: Any) -> Any:
         if not twin:
-            scope = _names(zone)
+            scope = _names(zone, text)
             exec(_compiled(function_text(arguments, opening, lines, result, guarded=True)), scope)  # noqa: S102
             twin.append(scope["function"])
         return twin[0](*values)
 
     names["again"] = again
-    exec(_compiled(function_text(arguments, opening, lines, result, guarded=False)), names)  # noqa: S102 - our own text
+    exec(_compiled(text), names)  # noqa: S102 - our own text
     made: Callable[..., Any] = names["function"]
     return made

@@ -297,7 +297,7 @@ class Writer:
         texts = [one.text for one in arguments]
         missing = _merge(*arguments)
         match node.function:
-            case "abs" | "distance_km" as name:
+            case "abs" | "distance_km" | "address_similarity" | "address_complete" | "address_part" as name:
                 text = f"{name}({', '.join(texts)})"
                 return Code(text, missing, bare=True) if name == "abs" else self._maybe(text, missing)
             case "log" | "sqrt" as name:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from rules.plan import Function
 
-Kind = Literal["number", "string", "time", "any", "digits"]
+Kind = Literal["number", "string", "time", "any", "digits", "address_part"]
 Result = Literal["string", "integer", "number", "boolean", "same"]
 
 
@@ -39,7 +39,14 @@ SCALARS: dict[str, Scalar] = {
     "starts_with": Scalar(("string", "string"), "boolean"),
     "contains": Scalar(("string", "string"), "boolean"),
     "distance_km": Scalar(("number", "number", "number", "number"), "number"),
+    "address_similarity": Scalar(("string", "string"), "number"),
+    "address_complete": Scalar(("string",), "boolean"),
+    "address_part": Scalar(("string", "address_part"), "string"),
 }
+OF_ADDRESSES = ("address_similarity", "address_complete", "address_part")
+"""Their code is supplied (rules.supplied), and too slow to be asked of every event of a history."""
+
+ADDRESS_PARTS = ("number", "street", "city", "region", "postcode")
 MAX_DIGITS = 12
 """Of round(x, n): more than a double holds of an amount of money."""
 

@@ -4,7 +4,8 @@ import ast
 from typing import TYPE_CHECKING
 
 from rules import tree
-from rules.grammar import MAX_DIGITS, SCALARS, Kind
+from rules.grammar import ADDRESS_PARTS, MAX_DIGITS, OF_ADDRESSES, SCALARS, Kind
+from rules.problems import closest
 from rules.tree import Constant, Node, NodeType
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ _EXAMPLES = {
     "starts_with": 'starts_with(text, "beginning")',
     "contains": 'contains(text, "piece")',
     "distance_km": "distance_km(lat1, lon1, lat2, lon2)",
+    "address_similarity": "address_similarity(billing, shipping)",
+    "address_complete": "address_complete(shipping)",
+    "address_part": 'address_part(shipping, "postcode")',
 }
 
 
@@ -32,6 +36,11 @@ def scalar(checker: "Checker", found: ast.Call) -> Node | None:
     shape = SCALARS.get(name)
     if shape is None:
         return None
+    if name in OF_ADDRESSES and checker.scope.stored:
+        hint = (
+            "reading the addresses of a whole history takes too long: compare with previous(...) or first(...) of one"
+        )
+        return checker.refuse(found, f"{name} can't be asked in where=", hint)
     example = f"write {_EXAMPLES.get(name, f'{name}(x)')}"
     for keyword in found.keywords:
         text = f"{name} takes no option {keyword.arg}" if keyword.arg else "** is not part of the language"
@@ -70,6 +79,12 @@ def _argument(checker: "Checker", found: ast.expr, kind: Kind, name: str) -> Nod
             if good or node.type == "unknown":
                 return node
             return checker.refuse(found, f"{name}() wants a number of digits from 0 to {MAX_DIGITS}, as it is written")
+        case "address_part":
+            node = checker.string(found, f"{name}()")
+            if node.type == "unknown" or (isinstance(node, Constant) and node.value in ADDRESS_PARTS):
+                return node
+            hint = closest(str(node.value), ADDRESS_PARTS) if isinstance(node, Constant) else ""
+            return checker.refuse(found, f"{name}() wants one of {', '.join(ADDRESS_PARTS)}, in quotes", hint)
         case "any":
             return checker.value(found)
 

@@ -1,5 +1,6 @@
 """A pipeline's schema with everything that expressions can speak of, and the values of one event."""
 
+import mitra.pipeline_expressions  # noqa: F401 - supplies the functions that models compute
 from mitra.schema import Entity, EventType, Field, Labels
 from rules import ExpressionSchema
 

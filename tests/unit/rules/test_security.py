@@ -171,10 +171,10 @@ def test_features_that_square_each_other_stay_small():
 
 
 def test_generated_code_can_name_little():
-    assert set(_names("UTC")) == {
+    assert set(_names("UTC", "result = abs(v0)")) == {
         *("abs", "min", "max", "round", "Exception", "log", "sqrt", "day_of_month", "distance_km", "__builtins__"),
     }
-    assert _names("UTC")["__builtins__"] == {}
+    assert _names("UTC", "")["__builtins__"] == {}
     function = compile_features({"f": "abs(amount)"}, schema()).function
     assert "eval" not in function.__globals__  # type: ignore[attr-defined]
     assert "eval" in vars(builtins)
