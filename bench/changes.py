@@ -16,6 +16,8 @@ from mitra.pipeline import Pipeline
 
 NEW_WINDOWS = tuple(f"{minutes}m" for minutes in range(7, 7 + 3 * 10, 3))
 """Windows that no feature of the bench has: a third of the rules ask for one."""
+CHANGING = "changing"
+"""The rule that is put anew again and again."""
 
 
 def rules(count: int) -> list[dict[str, Any]]:
@@ -53,6 +55,8 @@ class Pusher:
         )
         _, end = self._consumer.get_watermark_offsets(TopicPartition(self._acks, 0), timeout=10)
         self._consumer.assign([TopicPartition(self._acks, 0, end)])
+        self.steps: dict[str, list[float]] = {"prepared": [], "ready": [], "active": []}
+        """Of each push the milliseconds until the last ack of each kind."""
 
     def push(self, changes: list[dict[str, Any]], timeout_s: float = 120.0) -> float:
         """Send changes at once; return the milliseconds until the last part has acked the last of them."""
@@ -69,6 +73,7 @@ class Pusher:
         self._producer.flush(30)
         revision = max(offsets) + 1
         reached: set[tuple[str, int]] = set()
+        step: dict[str, float] = {}
         while len(reached) < self._parts:
             if time.perf_counter() - began > timeout_s:
                 raise SystemExit(f"revision {revision} is not active after {timeout_s:g} s; acked: {sorted(reached)}")
@@ -76,22 +81,31 @@ class Pusher:
                 ack = json.loads(message.value())
                 if ack["status"] == "refused":
                     raise SystemExit(f"a change was refused: {ack}")
-                if ack["status"] == "active" and ack["revision"] >= revision:
-                    reached.add((ack["stage"], ack["part"]))
-        return (time.perf_counter() - began) * 1000
+                if ack["revision"] >= revision:
+                    step[ack["status"]] = (time.perf_counter() - began) * 1000
+                    if ack["status"] == "active":
+                        reached.add((ack["stage"], ack["part"]))
+        for status, taken in self.steps.items():
+            taken.append(step[status])
+        return step["active"]
 
     @contextmanager
-    def every(self, seconds: float) -> Iterator[list[float]]:
-        """Push one change every so often in the background; yields the list that their milliseconds go to."""
+    def every(self, seconds: float, *, after_s: float = 0.0, most: int | None = None) -> Iterator[list[float]]:
+        """Push one change every so often in the background, the first after `after_s`; at most so many.
+
+        Yields the list that their milliseconds go to.
+        """
         taken: list[float] = []
         ended = threading.Event()
+        began = time.monotonic() + after_s
 
         def run() -> None:
-            number = 0
-            while not ended.wait(seconds):
-                rule = rules(1)[0] | {"id": "changing", "when": f"amount > {100_000 + number}"}
+            while len(taken) != most:
+                number = len(taken) + 1
+                if ended.wait(max(0.0, began + number * seconds - time.monotonic())):
+                    return
+                rule = rules(1)[0] | {"id": CHANGING, "when": f"amount > {100_000 + number}"}
                 taken.append(self.push([{"change": "rule.put", "rule": rule}]))
-                number += 1
 
         thread = threading.Thread(target=run)
         thread.start()

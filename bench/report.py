@@ -133,6 +133,8 @@ def _pairs(values: dict[str, Any]) -> str:
 
 def _figures(figures: Figures) -> list[str]:
     lines = []
+    if "task_managers" in figures:
+        lines.append(f"{figures['task_managers']} TaskManagers with one slot each")
     if figures.get("rate"):
         lines.append(
             f"{figures['rate']:,} a second" + (f" for {figures['seconds']:g} s" if "seconds" in figures else "")
@@ -146,6 +148,9 @@ def _figures(figures: Figures) -> list[str]:
     if figures.get("push_ms"):
         pushed = ", ".join(f"{name} {value:g}" for name, value in figures["push_ms"].items())
         lines.append(f"{figures['pushes']} pushes, ms to the last ack: {pushed}")
+    if figures.get("push_steps_ms"):
+        steps = ", ".join(f"{status} {step['p50']:g}" for status, step in figures["push_steps_ms"].items())
+        lines.append(f"of a push, ms at the median to the last part: {steps}")
     if "sent" in figures:
         lines.append(f"sent {figures['sent']:,}, decided {figures['decided']:,}, duplicates {figures['duplicates']:,}")
     if "usage" in figures:

@@ -9,7 +9,8 @@ import subprocess
 import sys
 import time
 import uuid
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
@@ -17,6 +18,7 @@ from typing import Any, Self
 
 import msgspec
 
+from bench.cluster import ClusterJob
 from bench.load import Spec
 from bench.scorer import scorer
 from bench.usage import Watch
@@ -45,6 +47,7 @@ class Rig:
         self.settings = settings
         self.preloaded: dict[str, Any] = {}
         self._keep = keep
+        self.job: LocalJob | ClusterJob
         self._stack = ExitStack()
         self._runs = 0
 
@@ -62,7 +65,7 @@ class Rig:
         self._stack.close()
 
     def _start(self) -> None:
-        folder = Path(self._stack.enter_context(TemporaryDirectory(prefix="mitra-bench-")))
+        folder = self._folder = Path(self._stack.enter_context(TemporaryDirectory(prefix="mitra-bench-")))
         model = scorer()
         kept = self._keep and self._keep.absolute()
         filled = kept is not None and (kept / "preloaded.json").exists()
@@ -82,7 +85,7 @@ class Rig:
             self._fill()
             if kept is not None:
                 self._keep_filled(kept, data)
-                self._start_job(folder / "job", self.job.last_checkpoint())
+                self._start_job(folder / "job", self._checkpoint)
         else:
             assert kept is not None
             self._start_job(folder / "job", self.preloaded["checkpoint"])
@@ -91,9 +94,28 @@ class Rig:
         self.kafka.stop()
 
     def _start_job(self, folder: Path, restore: str | None = None) -> None:
-        self.job = LocalJob(self.path, self.pipeline, folder, restore=restore, settings=self.settings)
-        self._stack.callback(self.job.stop)
-        self.job.start()
+        job = self.job = LocalJob(self.path, self.pipeline, folder, restore=restore, settings=self.settings)
+        self._stack.callback(job.stop)
+        job.start()
+
+    @contextmanager
+    def on_cluster(self, task_managers: int) -> Iterator[None]:
+        """Move the job with its state to a standalone cluster for a `with` block, and back."""
+        if self.settings:
+            raise SystemExit(f"--set={self.settings} can't be had on a cluster: it is submitted with flink-conf.yaml")
+        self._stop_job()
+        cluster = ClusterJob(self.path, self.pipeline, self._folder / "cluster", task_managers)
+        self._stack.callback(cluster.stop)
+        self.job = cluster.start(self._checkpoint)
+        yield
+        self._stop_job()
+        self._start_job(self._folder / "job", self._checkpoint)
+
+    def _stop_job(self) -> None:
+        """Stop the job at a checkpoint that knows all that was sent."""
+        self.wait_for_checkpoint()
+        self._checkpoint = self.job.last_checkpoint()
+        self.job.stop()
 
     def _fill(self) -> None:
         if not self.preload:
@@ -107,12 +129,10 @@ class Rig:
         self.wait_for_checkpoint()
 
     def _keep_filled(self, kept: Path, data: Path) -> None:
-        checkpoint = self.job.last_checkpoint()
-        assert checkpoint is not None
-        self.job.stop()
+        self._stop_job()
         self.kafka.stop()
         shutil.copytree(data, kept / "kafka")
-        (kept / "preloaded.json").write_text(json.dumps({**self.preloaded, "checkpoint": checkpoint}))
+        (kept / "preloaded.json").write_text(json.dumps({**self.preloaded, "checkpoint": self._checkpoint}))
         self.kafka.start()
         self.pipeline = load_pipeline(self.path, self.kafka.bootstrap)
 
@@ -143,7 +163,7 @@ class Rig:
         command = [sys.executable, "-m", "bench.load", msgspec.json.encode(spec).decode()]
         process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
         try:
-            with Watch({"job": self.job.process.pid, "broker": self.kafka.pid, "load": process.pid}) as watch:
+            with Watch({**self._processes, "broker": self.kafka.pid, "load": process.pid}) as watch:
                 output, _ = process.communicate()
         finally:
             if process.poll() is None:
@@ -157,6 +177,10 @@ class Rig:
         found["usage"] = usage
         found["state_bytes"] = self.state_bytes()
         return found
+
+    @property
+    def _processes(self) -> dict[str, int]:
+        return {"job": self.job.process.pid} if isinstance(self.job, LocalJob) else self.job.processes
 
     def state_bytes(self) -> int:
         """Return the bytes of the newest checkpoint: its own files, and those it shares with older ones."""

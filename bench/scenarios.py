@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.changes import Pusher, rules, spread
+from bench.changes import CHANGING, Pusher, rules, spread
 from bench.rig import Rig
 
 Figures = dict[str, Any]
@@ -22,9 +22,12 @@ class Lengths:
     drained: int = 300_000
     hot_s: float = 60
     hot_drained: int = 150_000
+    pushes: int = 200
 
 
-QUICK = Lengths(fixed_s=30, sustained_s=30, ladder_s=12, warm_s=20, drained=60_000, hot_s=20, hot_drained=40_000)
+QUICK = Lengths(
+    fixed_s=30, sustained_s=30, ladder_s=12, warm_s=20, drained=60_000, hot_s=20, hot_drained=40_000, pushes=20
+)
 
 
 @dataclass(frozen=True)
@@ -117,13 +120,27 @@ def _ruled(count: int, *, changing: bool = False) -> Callable[[Rig, Lengths], Fi
             with pusher.every(1.0) as taken:
                 figures = _fixed(500)(rig, lengths)
             figures |= {"pushes": len(taken), "push_ms": spread(taken)}
-            made.append({"id": "changing"})
+            made.append({"id": CHANGING})
         else:
             figures = _fixed(500)(rig, lengths)
         pusher.push([{"change": "rule.retire", "rule": rule["id"]} for rule in made])
         return {**figures, "rules": count, "all_pushed_ms": round(pushed_ms)}
 
     return run
+
+
+def pushes_on_two(rig: Rig, lengths: Lengths) -> Figures:
+    """Push a change every second to the job on two TaskManagers under 500 payments a second."""
+    rate, workers = 500, 2
+    seconds = lengths.warm_s + lengths.pushes + 10
+    with rig.on_cluster(workers):
+        pusher = Pusher(rig.pipeline)
+        with pusher.every(1.0, after_s=lengths.warm_s, most=lengths.pushes) as taken:
+            figures = rig.load(int(rate * seconds), rate, warm_s=lengths.warm_s)
+        steps = {status: spread(found) for status, found in pusher.steps.items()}
+        pusher.push([{"change": "rule.retire", "rule": CHANGING}])
+    about = {"rate": rate, "seconds": seconds - lengths.warm_s, "task_managers": workers}
+    return {**about, **figures, "pushes": len(taken), "push_ms": spread(taken), "push_steps_ms": steps}
 
 
 @dataclass(frozen=True)
@@ -166,5 +183,10 @@ SCENARIOS: dict[str, Scenario] = {
     "drain": Scenario("drain of a full topic", drain, (Bar("≥ 10,000 a second", ("rate",), 10_000, at_most=False),)),
     "hot-terminal": Scenario(
         "one terminal with 30 % of the traffic", hot, (Bar("costs at most 3 times as much", ("cost_ratio",), 3),)
+    ),
+    "pushes-two": Scenario(
+        "500 payments a second on two TaskManagers with a change every second",
+        pushes_on_two,
+        (Bar("a push acked by all: p99 ≤ 1 s", ("push_ms", "p99"), 1000),),
     ),
 }

@@ -18,6 +18,7 @@ from mitra.local.ports import LOOPBACK, free_ports
 from mitra.local.process import ChildProcess
 
 _START_S = 180.0
+_SMALL = {"taskmanager.memory.flink.size": "900m", "taskmanager.memory.managed.size": "256m"}
 
 
 def distribution() -> Path:
@@ -29,12 +30,16 @@ def distribution() -> Path:
 
 
 class FlinkCluster:
-    """A cluster that runs between `start()` and `stop()`, or for a `with` block, with all it writes in `folder`."""
+    """A cluster that runs between `start()` and `stop()`, or for a `with` block, with all it writes in `folder`.
 
-    def __init__(self, folder: Path, task_managers: int = 2) -> None:
+    `memory` are the settings that size each TaskManager.
+    """
+
+    def __init__(self, folder: Path, task_managers: int = 2, memory: Mapping[str, str] = _SMALL) -> None:
         """Prepare a cluster; nothing runs yet."""
         self.folder = folder.absolute()
         self.task_managers = task_managers
+        self._memory = memory
         self.rest_port, self._rpc_port = free_ports(2)
         self.processes: list[ChildProcess] = []
         self._started = 0
@@ -126,8 +131,7 @@ class FlinkCluster:
             "taskmanager.host": LOOPBACK,
             "taskmanager.bind-host": LOOPBACK,
             "taskmanager.numberOfTaskSlots": 1,
-            "taskmanager.memory.flink.size": "900m",
-            "taskmanager.memory.managed.size": "256m",
+            **self._memory,
             "taskmanager.memory.network.min": "64m",
             "taskmanager.memory.network.max": "64m",
             # A TaskManager that ends is missed within seconds.
