@@ -6,7 +6,7 @@ from typing import Literal
 
 from rules.plan import Function
 
-Kind = Literal["number", "string", "time", "any", "digits", "address_part"]
+Kind = Literal["number", "string", "time", "any", "digits", "part"]
 Result = Literal["string", "integer", "number", "boolean", "same"]
 
 
@@ -41,7 +41,7 @@ SCALARS: dict[str, Scalar] = {
     "distance_km": Scalar(("number", "number", "number", "number"), "number"),
     "address_similarity": Scalar(("string", "string"), "number"),
     "address_complete": Scalar(("string",), "boolean"),
-    "address_part": Scalar(("string", "address_part"), "string"),
+    "address_part": Scalar(("string", "part"), "string"),
 }
 OF_ADDRESSES = ("address_similarity", "address_complete", "address_part")
 """Their code is supplied (rules.supplied), and too slow to be asked of every event of a history."""

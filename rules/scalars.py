@@ -79,7 +79,7 @@ def _argument(checker: "Checker", found: ast.expr, kind: Kind, name: str) -> Nod
             if good or node.type == "unknown":
                 return node
             return checker.refuse(found, f"{name}() wants a number of digits from 0 to {MAX_DIGITS}, as it is written")
-        case "address_part":
+        case "part":
             node = checker.string(found, f"{name}()")
             if node.type == "unknown" or (isinstance(node, Constant) and node.value in ADDRESS_PARTS):
                 return node

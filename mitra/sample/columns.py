@@ -25,6 +25,7 @@ class Payments:
 
     `time_ms`: epoch ms. `card`: the customer's first, second, … card. `device`: a device's number, 0 for none (card
     present). `cents`: the amount. `country`: a place in geography.COUNTRIES. `lat_e4`, `lon_e4`: degrees × 10,000.
+    `billing`, `shipping`: places (`post`) that the card is billed to and goods are sent to, 0 for none.
     `id`: the transaction's number. `tag`: the scenario's place in scenarios.NAMES, 0 for an ordinary payment.
     """
 
@@ -37,6 +38,8 @@ class Payments:
     country: Ints
     lat_e4: Ints
     lon_e4: Ints
+    billing: Words
+    shipping: Words
     id: Words
     tag: Ints
 
@@ -54,7 +57,7 @@ class Payments:
 
 
 _COLUMNS = tuple(field.name for field in fields(Payments))
-_WORDS = ("device", "id")
+_WORDS = ("device", "billing", "shipping", "id")
 
 
 def concatenate(parts: Sequence[Payments]) -> Payments:

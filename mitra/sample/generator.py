@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from mitra.errors import MitraError
 from mitra.sample.columns import Payments, concatenate
 from mitra.sample.honest import PAYMENTS_A_DAY, Honest
+from mitra.sample.post import Post
 from mitra.sample.rhythm import DAY_MS
 from mitra.sample.scenarios import SCENARIOS, Scenario, Scene
 from mitra.sample.streams import Numbers, stream
@@ -31,6 +32,7 @@ class Incidents:
         self._world = world
         self._tempo = tempo
         self._rng = stream(world.seed, scenario.name)
+        self._post = Post(world)
         self._payment_numbers = Numbers(f"{world.seed} {start_ms}", f"{scenario.name} payment")
         self._device_numbers = Numbers(f"{world.seed} {start_ms}", f"{scenario.name} device")
         self._grant = grant
@@ -44,7 +46,7 @@ class Incidents:
         while len(honest) and self._grant >= self._size:
             scene = Scene(
                 self._scenario.name, self._world, honest, end_ms, self._rng,
-                self._payment_numbers, self._device_numbers, self._tempo,
+                self._payment_numbers, self._device_numbers, self._post, self._tempo,
             )  # fmt: skip
             begun.append(self._scenario.draw(scene, self._size))
             self._grant -= self._size

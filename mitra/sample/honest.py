@@ -1,4 +1,4 @@
-"""Honest payments: who pays when, where and how much, in the rhythm of the day and the week.
+"""Honest payments: who pays when, where and how much, in the rhythm of the day and the week, and where goods go.
 
 Candidates are drawn at the pace of the busiest hour and thinned by the rhythm (Lewis and Shedler, 1979), so any
 stretch of time can be asked for, one after the other.
@@ -10,6 +10,7 @@ from mitra.sample import categories
 from mitra.sample.columns import NO_DEVICE, Floats, Ints, Mask, Payments
 from mitra.sample.geography import CITY_COUNTRY, CITY_LAT, CITY_LON, CITY_OFFSET_MS
 from mitra.sample.habits import Phones, Trips
+from mitra.sample.post import Post
 from mitra.sample.rhythm import DAY_MS, RHYTHM, quarter_of_week
 from mitra.sample.streams import Numbers, stream
 from mitra.sample.tags import TAG
@@ -36,6 +37,7 @@ class Honest:
         self._day = start_ms // DAY_MS
         self._trips = Trips(world.seed, world.customers, self._day)
         self._phones = Phones(world.seed, world.customers)
+        self._post = Post(world)
         self._joined_ms = start_ms - start_ms % DAY_MS + world.customers.joined_day * DAY_MS
         self._rhythm = RHYTHM
         if sleepless:
@@ -116,10 +118,12 @@ class Honest:
         log_amount[big] += np.log(rng.uniform(4.0, 12.0, len(big)))
         card = np.where(rng.random(count) < 0.25, people.cards[customer] - 1, 0)
         lat, lon = positions(self._world, customer, terminal, city, away)
+        number = self._numbers.take(count)
+        shipping, tag = self._post.shipping(time_ms, customer, terminal, number, tag)
         payments = Payments(
             time_ms=time_ms, customer=customer, card=card, terminal=terminal, device=device, cents=to_cents(log_amount),
             country=CITY_COUNTRY[city], lat_e4=degrees_e4(lat), lon_e4=degrees_e4(lon),
-            id=self._numbers.take(count), tag=tag,
+            billing=self._post.billing(time_ms, customer, terminal), shipping=shipping, id=number, tag=tag,
         )  # fmt: skip
         return payments.take(_unhurried(payments))
 

@@ -15,8 +15,11 @@ NAMES = (
     "compromised_terminal",
     "account_takeover",
     "device_ring",
+    "reshipping",
+    "gift",
+    "moved",
 )
-FRAUDS = frozenset(NAMES[6:11])
-LOOK_ALIKES = frozenset(NAMES[1:6])
+FRAUDS = frozenset(NAMES[6:12])
+LOOK_ALIKES = frozenset(NAMES) - FRAUDS - {"ordinary"}
 TAG = {name: place for place, name in enumerate(NAMES)}
 IS_FRAUD = tuple(name in FRAUDS for name in NAMES)

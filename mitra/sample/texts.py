@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute
 
 from mitra.sample import categories, tags
+from mitra.sample.addresses import Writer
 from mitra.sample.columns import NO_DEVICE, Payments, Words
 from mitra.sample.geography import CITY_COUNTRY, COUNTRIES, CURRENCY_OF
 from mitra.sample.labels import known_at_ms
@@ -20,7 +21,7 @@ _HEX_DIGITS = 16
 _PAYMENT = (
     '{"transaction_id":"%s","event_time":%d,"customer_id":"c%07d","card_id":"k%07d%d","terminal_id":"t%07d",'
     '"merchant_id":"m%07d",'
-    '"merchant_category":"%s",%s"amount":%r,"currency":"%s","country":"%s","lat":%r,"lon":%r,"channel":"%s"}'
+    '"merchant_category":"%s",%s"amount":%r,"currency":"%s","country":"%s","lat":%r,"lon":%r,"channel":"%s"%s}'
 )
 _LABEL = '{"transaction_id":"%s","is_fraud":%s,"known_at":%d,"scenario":"%s"}'
 
@@ -42,6 +43,7 @@ class Texts:
         self._channels = ["pos" if place < terminals.street else "online" for place in range(len(terminals))]
         self._currency = [CURRENCY_OF[country] for country in COUNTRIES]
         self._home_country = CITY_COUNTRY[people.city]
+        self._addresses = Writer()
 
     def messages(self, payments: Payments) -> list[str]:
         """Return the payments as JSON objects, one text each."""
@@ -69,6 +71,11 @@ class Texts:
             (payments.lat_e4 / 10_000).tolist(),
             (payments.lon_e4 / 10_000).tolist(),
             map(self._channels.__getitem__, terminals),
+            [
+                (f',"billing_address":"{billing}"' if billing else "")
+                + (f',"shipping_address":"{shipping}"' if shipping else "")
+                for billing, shipping in zip(*self._addresses.of(payments), strict=True)
+            ],
             strict=True,
         )
         return [_PAYMENT % row for row in rows]
@@ -93,6 +100,7 @@ class Texts:
         """Return the payments as an Arrow table of plain columns."""
         arrow = self._arrow
         terminal = pa.array(payments.terminal)
+        billing, shipping = self._addresses.of(payments)
         columns = {
             "transaction_id": _hex_column(payments.id),
             "event_time": pa.array(payments.time_ms),
@@ -108,6 +116,8 @@ class Texts:
             "lat": pa.array(payments.lat_e4 / 10_000),
             "lon": pa.array(payments.lon_e4 / 10_000),
             "channel": arrow["channels"].take(terminal),
+            "billing_address": pa.array(billing, pa.string()),
+            "shipping_address": pa.array(shipping, pa.string()),
         }
         return pa.table(columns)
 

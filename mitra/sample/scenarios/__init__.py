@@ -11,6 +11,7 @@ from mitra.sample.scenarios import (
     compromised_terminal,
     device_ring,
     impossible_travel,
+    reshipping,
     shopping_spree,
 )
 from mitra.sample.scenarios.scene import Scenario, Scene
@@ -24,6 +25,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     compromised_terminal.SCENARIO,
     account_takeover.SCENARIO,
     device_ring.SCENARIO,
+    reshipping.SCENARIO,
 )
 
 assert sum(s.share for s in SCENARIOS if s.name in tags.FRAUDS) <= MAX_FRAUD_SHARE

@@ -20,7 +20,8 @@ def draw(scene: Scene, size: int) -> Payments:
     time_ms = scene.moment_ms() + np.cumsum(scene.waits_ms(2 * MINUTE_MS, 40 * MINUTE_MS, size))
     log_amount = scene.log_typical(customer, terminal) + np.log(rng.uniform(2.5, 7.0, size))
     device = np.repeat(scene.devices(1), size)
-    return scene.payments(time_ms, customer, terminal, log_amount, device, card=1, city=city)
+    drop = np.repeat(scene.drops(1, rng.integers(len(CITIES))), size)
+    return scene.payments(time_ms, customer, terminal, log_amount, device, card=1, city=city, drop=drop)
 
 
 SCENARIO = Scenario("account_takeover", share=0.0009, sizes=(3, 8), draw=draw)

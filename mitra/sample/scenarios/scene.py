@@ -9,6 +9,7 @@ from mitra.sample import categories
 from mitra.sample.columns import Floats, Ints, Mask, Payments, Words
 from mitra.sample.geography import CITY_COUNTRY
 from mitra.sample.honest import degrees_e4, positions, to_cents
+from mitra.sample.post import NOWHERE, Post
 from mitra.sample.streams import Numbers
 from mitra.sample.tags import TAG
 from mitra.sample.world import World
@@ -34,6 +35,7 @@ class Scene:
     rng: np.random.Generator
     payment_numbers: Numbers
     device_numbers: Numbers
+    post: Post
     tempo: float = 1.0
 
     def moment_ms(self) -> int:
@@ -43,6 +45,11 @@ class Scene:
     def devices(self, count: int) -> Words:
         """Return devices that nobody has seen before."""
         return self.device_numbers.take(count)
+
+    def drops(self, count: int, city: Ints | int) -> Words:
+        """Return places in a city where somebody takes parcels in who lives elsewhere."""
+        words = self.rng.integers(0, 1 << 63, count, dtype=np.uint64)
+        return self.post.elsewhere(words, np.broadcast_to(np.asarray(city), count))
 
     def waits_ms(self, low_ms: float, high_ms: float, count: int) -> Ints:
         """Draw waits of fraudsters, in ms."""
@@ -71,18 +78,23 @@ class Scene:
 
     def payments(
         self, time_ms: Ints, customer: Ints, terminal: Ints, log_amount: Floats, device: Words, *,
-        card: Ints | int = 0, city: Ints | None = None,
+        card: Ints | int = 0, city: Ints | None = None, drop: Words | None = None,
     ) -> Payments:  # fmt: skip
-        """Return whole payments; online ones come from `city`, or from the customer's home where it is None or -1."""
+        """Return whole payments; online ones come from `city`, or from the customer's home where it is None or -1.
+
+        Goods go to `drop`, else to where the card is billed.
+        """
         people, count = self.world.customers, len(time_ms)
         away: Mask = np.zeros(count, dtype=np.bool_) if city is None else city >= 0
         place = people.city[customer] if city is None else np.where(away, city, people.city[customer])
         place = np.where(self.world.terminals.city[terminal] >= 0, self.world.terminals.city[terminal], place)
         lat, lon = positions(self.world, customer, terminal, place, away)
+        billing = self.post.billing(time_ms, customer, terminal)
+        shipping = np.where(self.post.ships(terminal), billing if drop is None else drop, NOWHERE)
         return Payments(
             time_ms=time_ms, customer=customer, card=np.minimum(card, people.cards[customer] - 1), terminal=terminal,
             device=device, cents=to_cents(log_amount), country=CITY_COUNTRY[place], lat_e4=degrees_e4(lat),
-            lon_e4=degrees_e4(lon), id=self.payment_numbers.take(count), tag=np.full(count, TAG[self.name]),
+            lon_e4=degrees_e4(lon), billing=billing, shipping=shipping, id=self.payment_numbers.take(count), tag=np.full(count, TAG[self.name]),
         )  # fmt: skip
 
 

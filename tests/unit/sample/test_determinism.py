@@ -18,8 +18,8 @@ from mitra.sample.world import World, make_world
 START_MS = 1_740_960_000_000
 # Changes only with a change of the generator that the changelog names, or with numpy's random streams.
 GOLDEN = {
-    "payments.jsonl": "4b836ac20b92a2d0d8332fcd512afd7a054713bd2ecc804334b4777997914683",
-    "labels.jsonl": "f884f9dd525b27521e00c7f9159f18f2776b82515480143bf4d1f86ef51e037d",
+    "payments.jsonl": "ce567992baf9783410c9b4c12b719f1801083a596f0c0562fb2cb5ed2857d3d2",
+    "labels.jsonl": "d4d54d4867a92ec1d5f5359e6c71511f7c856fd18dcad17ab9ec9c6ea5953605",
 }
 
 
