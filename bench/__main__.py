@@ -40,6 +40,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         "--job", type=_pair, action="append", default=[], metavar="NAME=VALUE", help="such as batch_ms=2"
     )
     parser.add_argument("--set", type=_pair, action="append", default=[], metavar="KEY=VALUE", help="a Flink setting")
+    parser.add_argument("--log", action="store_true", help="the job keeps a log")
     parser.add_argument("--no-write", action="store_true", help="print figures, write no files")
     parser.add_argument("--report", action="store_true", help="only write docs/performance.md anew")
     args = parser.parse_args(arguments)
@@ -60,7 +61,7 @@ def main() -> int:
     preload = args.preload if args.preload is not None else QUICK_PRELOAD if args.quick else PRELOAD
     settings = dict(args.set)
     lost = 0
-    with Rig(preload=preload, job=dict(args.job), settings=settings, keep=args.keep) as rig:
+    with Rig(preload=preload, job=dict(args.job), settings=settings, keep=args.keep, log=args.log) as rig:
         flink = {**flink_conf.read(), **settings}
         job = rig.pipeline.job
         about = {

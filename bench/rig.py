@@ -39,9 +39,16 @@ class Rig:
     """Kafka and the job, running for a `with` block. `job` are settings of the pipeline's job, `settings` Flink's."""
 
     def __init__(
-        self, *, preload: int, job: dict[str, Any], settings: dict[str, str], keep: Path | None = None
+        self,
+        *,
+        preload: int,
+        job: dict[str, Any],
+        settings: dict[str, str],
+        keep: Path | None = None,
+        log: bool = False,
     ) -> None:
         """Prepare; nothing runs yet. `preload` is the number of payments that histories are filled with."""
+        self._log = log
         self.preload = preload
         self.job_settings = job
         self.settings = settings
@@ -76,7 +83,7 @@ class Rig:
         self.kafka = LocalKafka(data, settings=_KAFKA)
         self._stack.callback(self._stop_kafka)
         self.kafka.start()
-        self.path = write_pipeline(folder / "pipeline.yaml", self.job_settings, model)
+        self.path = write_pipeline(folder / "pipeline.yaml", self.job_settings, model, log=self._log)
         self.pipeline: Pipeline = load_pipeline(self.path, self.kafka.bootstrap)
         with topics_client(self.pipeline) as client:
             client.create(needed_topics(self.pipeline))

@@ -1,6 +1,6 @@
 """The stages without Flink on the workload of `python -m bench`: how long each takes for a payment, on one thread.
 
-    python -m bench.wired [--payments N] [--batch N] [--buckets N] [--json]
+    python -m bench.wired [--payments N] [--batch N] [--buckets N] [--log] [--json]
 
 What Flink, Kafka and RocksDB add is the difference to what `python -m bench` measures.
 """
@@ -42,7 +42,8 @@ class Stages:
         self._states = [State(*(MemoryStore() for _ in range(4))) for _ in range(job.buckets)]
         self._held = HeldRecords(MemoryStore())
         self._offset = 0
-        self.seconds = {"intake": 0.0, "history": 0.0, "decide": 0.0}
+        self._log = blueprint.log_columns
+        self.seconds = {"intake": 0.0, "history": 0.0, "decide": 0.0, **({} if self._log is None else {"log": 0.0})}
 
     def process(self, values: list[bytes]) -> Iterator[Output]:
         """Take one batch through all stages."""
@@ -62,9 +63,15 @@ class Stages:
                 parts.setdefault(target, []).append(part)
         self.seconds["history"] += (now := clock()) - began
         began = now
-        for bucket, blobs in parts.items():
-            yield self._encoded(self._decide.process(bucket, self._states[bucket], blobs))
-        self.seconds["decide"] += clock() - began
+        outputs = [
+            self._encoded(self._decide.process(bucket, self._states[bucket], blobs)) for bucket, blobs in parts.items()
+        ]
+        self.seconds["decide"] += (now := clock()) - began
+        if self._log is not None:
+            for out in outputs:
+                self._log.rows(out.decided)
+            self.seconds["log"] += clock() - now
+        yield from outputs
 
     @staticmethod
     def _encoded(out: Output) -> Output:
@@ -100,11 +107,12 @@ def main() -> None:
     parser.add_argument("--payments", type=int, default=30_000, help="(default: 30,000)")
     parser.add_argument("--batch", type=int, action="append", help="payments a batch (default: 4, 40 and 400)")
     parser.add_argument("--buckets", type=int, default=8, help="(default: 8)")
+    parser.add_argument("--log", action="store_true", help="make the rows of a log besides")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     found = {}
     with TemporaryDirectory(prefix="mitra-bench-") as folder:
-        path = write_pipeline(Path(folder) / "pipeline.yaml", {"buckets": args.buckets}, scorer())
+        path = write_pipeline(Path(folder) / "pipeline.yaml", {"buckets": args.buckets}, scorer(), log=args.log)
         blueprint = Blueprint.of(load_pipeline(path))
         for size in args.batch or (4, 40, 400):
             found[size] = measure(blueprint, args.payments, size)

@@ -72,13 +72,15 @@ def features() -> dict[str, str]:
     return found
 
 
-def write_pipeline(path: Path, job: dict[str, Any], model: Path | None = None) -> Path:
-    """Write the pipeline file with the settings `job`, and the folder of its model; return its path."""
+def write_pipeline(path: Path, job: dict[str, Any], model: Path | None = None, *, log: bool = False) -> Path:
+    """Write the pipeline file with the settings `job`, the folder of its model, and a log beside it; return its path."""
     lines = [_HEAD.rstrip(), "features:", *(f"  {name}: '{text}'" for name, text in features().items())]
     if model is not None:
         lines += ["model:", f"  path: {model}"]
     if job:
         lines += ["job:", *(f"  {name}: {value}" for name, value in job.items())]
+    if log:
+        lines += ["log:", "  path: log"]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path

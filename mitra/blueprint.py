@@ -16,6 +16,7 @@ from mitra.pipeline import Pipeline
 
 if TYPE_CHECKING:
     from control_stream import LiveSet
+    from mitra.log.columns import LogColumns
     from models.model import Model
     from rules import CompiledFeatures, ExpressionSchema
     from rules.plan import Aggregate
@@ -90,6 +91,15 @@ class Blueprint:
     def layout(self) -> Layout:
         """The columns that histories keep of an event."""
         return Layout.of(self.pipeline.events)
+
+    @cached_property
+    def log_columns(self) -> "LogColumns | None":
+        """The columns of a decision in the log; None where there is no log."""
+        if self.pipeline.log is None:
+            return None
+        from mitra.log.columns import LogColumns  # noqa: PLC0415 - it needs what decides, which is built from this
+
+        return LogColumns(self.compiled.types)
 
     def plan_of(self, aggregates: "Sequence[Aggregate]") -> Plan:
         """Return how histories compute some aggregates."""

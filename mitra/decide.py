@@ -6,7 +6,7 @@ A batch goes through in whole columns: features, then the model, then one pass t
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from mitra.decision import (
     same_content,
 )
 from mitra.decode import decode_payload, payload_fields
-from mitra.features import FeaturePlan, Features
+from mitra.feature_plan import FeaturePlan, Features
 from mitra.gather import Gathered, gather
 from mitra.history import CONFLICT, Store
 from mitra.messages import PartBatch
@@ -74,13 +74,22 @@ class State:
     revisions: Store
 
 
+class Read(NamedTuple):
+    """Where a transaction was read, and what it touched: each entity's name, key and counter of arrivals."""
+
+    partition: int
+    offset: int
+    touched: list[tuple[str, str, int]]
+
+
 @dataclass(slots=True)
 class Decided:
-    """What a batch came to. `rows[i]` is decision i's row of `features`, -1 for a duplicate."""
+    """What a batch came to. `rows[i]` is decision i's row of `features`, -1 for a duplicate; `read[i]` where it was read."""
 
     decisions: list[Decision] = field(default_factory=list)
     rows: list[int] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
+    read: list[Read] = field(default_factory=list)
     features: Features | None = None
     letters: list[DeadLetter] = field(default_factory=list)
     pending_puts: dict[str, bytes] = field(default_factory=dict)
@@ -141,7 +150,7 @@ class Decider:
         scored = self._scored(features, count)
         approximate = self._plan.approximate(gathered)
         unanswered = self._unanswered(gathered)
-        entities, keys = self._touched(gathered)
+        entities, keys, arrivals = self._touched(gathered)
         for row in scored.failed:
             unanswered.setdefault(row, []).append(MODEL)
         judging_ms = clock()
@@ -191,6 +200,8 @@ class Decider:
             out.decisions.append(self._decision(events[row], record, timing, duplicate=duplicate))
             out.rows.append(feature_row)
             out.records.append(record)
+            touched = list(zip(entities[row], keys[row], arrivals[row], strict=True))
+            out.read.append(Read(identity[2], identity[3], touched))
         if self._include_features:
             for decision, row in zip(out.decisions, out.rows, strict=True):
                 if row >= 0:
@@ -247,16 +258,21 @@ class Decider:
             events[row] = tuple(values)
         return events
 
-    def _touched(self, gathered: Gathered) -> tuple[list[list[str]], list[list[str]]]:
-        """Return, by row, the names of the entities that the event touched, and their keys."""
+    def _touched(self, gathered: Gathered) -> tuple[list[list[str]], list[list[str]], list[list[int]]]:
+        """Return, by row, the names of the entities that the event touched, their keys and their counters of arrivals."""
         names = self._names
         entities: list[list[str]] = [[] for _ in gathered.identities]
         keys: list[list[str]] = [[] for _ in gathered.identities]
-        for row, entity, key in zip(gathered.rows.tolist(), gathered.entities.tolist(), gathered.keys, strict=True):
+        arrivals: list[list[int]] = [[] for _ in gathered.identities]
+        touches = zip(
+            gathered.rows.tolist(), gathered.entities.tolist(), gathered.keys, gathered.arrivals.tolist(), strict=True
+        )
+        for row, entity, key, arrival in touches:
             if row >= 0:
                 entities[row].append(names[entity])
                 keys[row].append(key)
-        return entities, keys
+                arrivals[row].append(arrival)
+        return entities, keys, arrivals
 
     def _unanswered(self, gathered: Gathered) -> dict[int, list[str]]:
         """Return, by row, the entities without an answer: they know other content under the id, or answered another plan."""

@@ -35,8 +35,8 @@ _decode = msgspec.msgpack.Decoder(_Pending).decode
 class Gathered:
     """The n records whose parts are complete, in the order in which they completed, and their m touches.
 
-    `rows` int[m] tells each touch's record, -1 for records that still wait; `values` float64[m, width], `approximate`
-    u1[m, width] or None, `texts` m lists, empty where there are none. `foreign` bool[m], or None where there are none, marks
+    `rows` int[m] tells each touch's record, -1 for records that still wait; `values` float64[m, width], `arrivals`
+    int[m] the entity's counter; `approximate` u1[m, width] or None, `texts` m lists, empty where there are none. `foreign` bool[m], or None where there are none, marks
     touches that were answered by another plan of features, whose values are missing; `foreign_payloads` are the records whose
     payload came with one, and the fields that it holds. `marks`: names of lists and snoozes, by row, for those that have any.
     """
@@ -52,6 +52,7 @@ class Gathered:
     rows: Array
     entities: Array
     statuses: Array
+    arrivals: Array
     foreign: Array | None
     values: Array
     approximate: Array | None
@@ -229,6 +230,7 @@ def _assemble(
         rows=np.fromiter(chain.from_iterable(rows for rows, _ in places), dtype=np.int64),
         entities=np.frombuffer(b"".join([touched for _, touched in places]), dtype=np.uint8),
         statuses=np.frombuffer(b"".join([batch.statuses for batch in batches]), dtype=np.uint8),
+        arrivals=np.frombuffer(b"".join([batch.arrivals for batch in batches]), dtype=np.int64),
         foreign=_foreign(views, plan),
         values=_values(views, plan, width),
         approximate=_approximate(views, plan, width),

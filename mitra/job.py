@@ -20,6 +20,7 @@ from pyflink.table import Schema, StreamTableEnvironment
 
 from mitra.blueprint import Blueprint
 from mitra.job_keys import MAX_PARALLELISM, spread_keys
+from mitra.job_log import decided_schema, write_log
 from mitra.pipeline import Pipeline
 from mitra.uids import Uids
 from operators.decide import ACK, CHANGE, DEAD_LETTER, DECISION, MONITOR, OUTCOME, PROBE, DecideOperator
@@ -59,10 +60,14 @@ def build(env: StreamExecutionEnvironment, blueprint: Blueprint, history_cache_b
     _name(uids, f"history-of-{buckets}", answered)
     batched = _batch(tables, answered, batch_ms)
     told = _told(tables, uids, "decide", DECIDE, "ARRAY[message]", _messages_type())
+    decided_type = [_TEXT(), Types.OBJECT_ARRAY(_BYTES()), Types.OBJECT_ARRAY(_BYTES())]
+    if blueprint.log_columns is not None:
+        decided_type += [Types.OBJECT_ARRAY(Types.DOUBLE()), Types.OBJECT_ARRAY(_TEXT())]
     decided = keyed(_union(batched, told), Types.OBJECT_ARRAY(_BYTES())).process(
-        DecideOperator(blueprint), Types.ROW([_TEXT(), Types.OBJECT_ARRAY(_BYTES()), Types.OBJECT_ARRAY(_BYTES())])
+        DecideOperator(blueprint), Types.ROW(decided_type)
     )
     _name(uids, f"decide-of-{buckets}", decided, {"calc": "calc", "calc#2": "calc-out"})
+    write_log(env, tables, records, decided, blueprint, uids)
     _sink(env, tables, decided, blueprint.pipeline, uids)
     return uids
 
@@ -278,11 +283,8 @@ def _sink(
     tables.execute_sql(f"""
         CREATE TEMPORARY TABLE sink_topics (k BYTES, v BYTES, `topic` STRING METADATA) WITH ({_options(options)})
     """)
-    columns = (("f0", "STRING"), ("f1", "ARRAY<BYTES>"), ("f2", "ARRAY<BYTES>"))  # topic, keys, values
-    schema = Schema.new_builder()
-    for name, kind in columns:
-        schema = schema.column(name, kind)
-    tables.create_temporary_view("decided", tables.from_data_stream(decided, schema.build()))
+    schema = decided_schema(logged=pipeline.log is not None)
+    tables.create_temporary_view("decided", tables.from_data_stream(decided, schema))
     cases = " ".join(f"WHEN '{code}' THEN '{topic}'" for code, topic in topics.items())
     statements = tables.create_statement_set()
     statements.add_insert_sql(f"""

@@ -69,6 +69,13 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class Log:
+    """Where the log of decisions and records is kept: a URI that Flink has a file system for."""
+
+    uri: str
+
+
+@dataclass(frozen=True, slots=True)
 class PolicyFile:
     """Who may change what, as its file says it: a TaskManager doesn't have the file."""
 
@@ -105,6 +112,7 @@ class Pipeline:
     limits: Limits
     job: Job
     policy_file: PolicyFile | None = None
+    log: Log | None = None
 
     @cached_property
     def decided(self) -> EventType:

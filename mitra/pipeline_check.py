@@ -8,7 +8,8 @@ from typing import Any, cast
 from mitra.document import read_document
 from mitra.errors import Problem, ProblemsError
 from mitra.job_keys import MAX_BUCKETS
-from mitra.pipeline import DAY_MS, Delivery, Job, KafkaShape, ModelChoice, Pipeline, PolicyFile, Start, Topics
+from mitra.log.names import LOG_NAMES
+from mitra.pipeline import DAY_MS, Delivery, Job, KafkaShape, Log, ModelChoice, Pipeline, PolicyFile, Start, Topics
 from mitra.pipeline_events import NAME, NAME_ALLOWED, TOPIC, TOPIC_ALLOWED, read_entities, read_events
 from mitra.pipeline_labels import read_labels
 from mitra.schema import EventType, HistoryLimits, Labels, Limits
@@ -31,6 +32,7 @@ _FIXED_PROPERTIES = {
     "key.serializer": "Mitra writes bytes",
     "value.serializer": "Mitra writes bytes",
 }
+_LOG_PATH = r"[^'\x00-\x1f]+"
 _DECISION_COLUMNS = frozenset(
     {
         "transaction_id",
@@ -126,6 +128,7 @@ def _read(root: Section, directory: Path) -> Pipeline:
     limits = _limits(root.section("limits"))
     job = _job(root.section("job"))
     policy_file = _policy_file(root.section("control"), directory)
+    log = _log(root, features, directory)
     root.close()
     _check_topics(root, topics, events, labels)
     return Pipeline(
@@ -146,6 +149,7 @@ def _read(root: Section, directory: Path) -> Pipeline:
         limits=limits,
         job=job,
         policy_file=policy_file,
+        log=log,
     )
 
 
@@ -250,6 +254,20 @@ def _policy_file(section: Section, directory: Path) -> PolicyFile | None:
             section.report.add(section.at("policy"), f"{name}{line}: {place}{problem.message}", problem.hint)
         return None
     return PolicyFile(name, text)
+
+
+def _log(root: Section, features: dict[str, str], directory: Path) -> Log | None:
+    if "log" not in root:
+        root.raw("log")
+        return None
+    section = root.section("log")
+    path = section.text(
+        "path", pattern=_LOG_PATH, allowed="a folder, from the pipeline's folder, or a URI such as s3://…"
+    )
+    section.close()
+    for name in sorted(LOG_NAMES.intersection(features)):
+        root.report.add(f"features.{name}", "is the name of a column of the log", "choose another name")
+    return Log(path if "://" in path else (directory / path).absolute().as_uri()) if path else None
 
 
 def _zone(root: Section) -> str:

@@ -10,7 +10,7 @@ from mitra.blueprint import Blueprint
 from mitra.decode import payload_fields
 from mitra.errors import ProblemsError
 from mitra.exactness import exact_from
-from mitra.features import FeaturePlan
+from mitra.feature_plan import FeaturePlan
 from mitra.hashing import text_hash
 from mitra.history import Plan, Store
 from mitra.kept_revisions import KeptRevisions

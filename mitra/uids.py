@@ -21,6 +21,7 @@ _KINDS = (
     ("Correlate", "unnest"),
     ("ConstraintEnforcer", "constraints"),
     ("Calc", "calc"),
+    ("StreamingFileWriter", "files"),
 )
 
 

@@ -14,6 +14,8 @@ from mitra.blueprint import Blueprint
 from mitra.decide import State
 from mitra.decision import encode_json
 from mitra.job_keys import spread_keys
+from mitra.log.columns import LogColumns
+from mitra.pipeline import Pipeline
 from mitra.stages.decide import DecideStage, Output
 from operators.interpreter import settle
 from operators.state import FlinkStore, MirroredStore
@@ -23,6 +25,12 @@ DECISION, DEAD_LETTER, OUTCOME, PROBE, ACK, CHANGE, MONITOR = "DXOPACM"
 GRACE_MS = 60_000
 """Timers that fell due while the job was down fire before its first input. A label's deadline counts only after input has
 flowed this long, for its transaction may lie in the backlog."""
+
+
+def keep_ms(pipeline: Pipeline) -> int:
+    """Return how long a decision is remembered: for duplicates, and for labels."""
+    horizon_ms = 0 if pipeline.labels is None else pipeline.labels.horizon_ms
+    return max(pipeline.job.decision_memory_ms, horizon_ms)
 
 
 class DecideOperator(KeyedProcessFunction):
@@ -37,15 +45,15 @@ class DecideOperator(KeyedProcessFunction):
         pipeline = self._blueprint.pipeline
         self._stage = DecideStage(self._blueprint, subtask=subtask_of(runtime_context))
         self._bucket_of = {key: bucket for bucket, key in enumerate(spread_keys(pipeline.job.buckets))}
-        horizon_ms = 0 if pipeline.labels is None else pipeline.labels.horizon_ms
         self._pending = MirroredStore(runtime_context, "pending_parts")
         self._state = State(
             pending=self._pending,
-            decisions=FlinkStore(runtime_context, "decisions", max(pipeline.job.decision_memory_ms, horizon_ms)),
+            decisions=FlinkStore(runtime_context, "decisions", keep_ms(pipeline)),
             waiting=FlinkStore(runtime_context, "waiting_labels"),
             revisions=FlinkStore(runtime_context, "revisions"),
         )
         self._first_input_ms: float | None = None
+        self._log = self._blueprint.log_columns
         settle()
 
     def process_element(self, value: list[bytes], ctx: KeyedProcessFunction.Context) -> Iterator[Row]:
@@ -57,7 +65,7 @@ class DecideOperator(KeyedProcessFunction):
         out = self._stage.process(bucket, self._state, map(bytes, value))
         for due_ms in out.due_ms:
             ctx.timer_service().register_processing_time_timer(due_ms)
-        yield from output_rows(out)
+        yield from output_rows(out, self._log)
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Row]:
         """Give up on labels whose transaction never came."""
@@ -68,11 +76,20 @@ class DecideOperator(KeyedProcessFunction):
         bucket = self._bucket_of[ctx.get_current_key()]
         letters = self._stage.expire(bucket, self._state)
         if letters:
-            yield _row(DEAD_LETTER, [("", letter) for letter in letters])
+            yield from output_rows(Output(letters=letters), self._log)
 
 
-def output_rows(out: Output) -> Iterator[Row]:
-    """Return a batch's output as rows of the records of one topic each."""
+def output_rows(out: Output, log: LogColumns | None) -> Iterator[Row]:
+    """Return a batch's output as rows of the records of one topic each; with a `log`, those of decisions bear its columns."""
+    if log is None:
+        yield from _records(out)
+        return
+    for row in _records(out):
+        numbers, texts = log.rows(out.decided) if row[0] == DECISION else ((), ())
+        yield Row(*row, numbers, texts)
+
+
+def _records(out: Output) -> Iterator[Row]:
     if decisions := out.decisions:
         yield _row(DECISION, decisions)
     if out.outcomes:

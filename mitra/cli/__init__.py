@@ -21,6 +21,8 @@ COMMANDS = {
     "submit": "put a pipeline's job on a Flink cluster and prove that it works",
     "topics": "the topics a pipeline needs: what they are and what they should be",
     "replay": "the job over files: a decision and every feature for each transaction",
+    "training-set": "features as they were served, with the labels known by a given time",
+    "parity": "served features computed again from the log, and how often they differ",
     "train": "fit, calibrate and evaluate a model on the features of a replay",
     "check": "everything wrong with a pipeline, at once, without starting anything",
     "catalog": "what rules can speak of: events, entities, features, lists, and what the model makes of them",
@@ -45,7 +47,11 @@ def commands() -> dict[str, str]:
 
 
 def _is_there(folder: Path, name: str) -> bool:
-    return (folder / f"{name}.py").is_file() or (folder / name / "__init__.py").is_file()
+    return (folder / f"{_module(name)}.py").is_file() or (folder / name / "__init__.py").is_file()
+
+
+def _module(name: str) -> str:
+    return name.replace("-", "_")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -84,7 +90,7 @@ def _parser(offered: dict[str, str], words: Sequence[str]) -> argparse.ArgumentP
             name, help=does, description=f"{does[0].upper()}{does[1:]}.", allow_abbrev=False
         )
         if name == called:
-            module: Any = import_module(f"mitra.cli.{name}")
+            module: Any = import_module(f"mitra.cli.{_module(name)}")
             module.add_arguments(command)
             command.set_defaults(run=module.run)
     return parser

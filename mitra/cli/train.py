@@ -12,6 +12,7 @@ import msgspec
 from mitra.cli.console import print_json, print_table
 from mitra.duration import EXAMPLES, parse_duration_ms
 from mitra.errors import MitraError
+from mitra.log.names import LABELS
 from mitra.pipeline import Pipeline, load_pipeline
 
 if TYPE_CHECKING:
@@ -25,11 +26,19 @@ _WINDOW = "FROM..TO, two dates (both days whole) or timestamps (TO not included)
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.usage = (
-        "mitra train PIPELINE --features DIR --labels FILE --train FROM..TO --test FROM..TO --output MODEL [options]"
+        "mitra train PIPELINE --features DIR [--labels FILE] --train FROM..TO --test FROM..TO --output MODEL [options]"
     )
-    parser.add_argument("pipeline", metavar="PIPELINE", help="the pipeline file the replay ran with")
-    parser.add_argument("--features", metavar="DIR", type=Path, required=True, help="the output folder of mitra replay")
-    parser.add_argument("--labels", metavar="FILE", type=Path, required=True, help="Parquet, CSV or JSON lines")
+    parser.add_argument("pipeline", metavar="PIPELINE", help="the pipeline file the features are of")
+    parser.add_argument(
+        "--features",
+        metavar="DIR",
+        type=Path,
+        required=True,
+        help="the output folder of mitra replay or mitra training-set",
+    )
+    parser.add_argument(
+        "--labels", metavar="FILE", type=Path, help="Parquet, CSV or JSON lines; a training set has its own"
+    )
     parser.add_argument("--train", metavar="FROM..TO", required=True, help=f"what to fit on: {_WINDOW}")
     parser.add_argument(
         "--test", metavar="FROM..TO", required=True, help="what to measure on, after the training window"
@@ -140,8 +149,11 @@ def _label_source(pipeline: Pipeline, args: argparse.Namespace) -> "LabelSource"
             msg = f"--label-delay {args.label_delay!r} is not a length of time; allowed: {EXAMPLES}"
             raise MitraError(msg)
         after_ms = delay_ms
+    path = args.labels or args.features / LABELS
+    if args.labels is None and not path.is_file():
+        raise MitraError(f"--features={args.features} has no {LABELS}, as a training set has; give --labels")
     return LabelSource(
-        path=args.labels,
+        path=path,
         id=pipeline.labels.id,
         label=pipeline.labels.label,
         known_at=pipeline.labels.known_at,

@@ -46,7 +46,7 @@ class Frame(msgspec.Struct, array_like=True):
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Frame).decode
+decode_frame = msgspec.msgpack.Decoder(Frame).decode
 
 
 def frame_of(decided: Decided, letters: Sequence[bytes], ends: int) -> bytes:
@@ -113,7 +113,7 @@ class FrameReader:
                 end = start + _LENGTH_BYTES + int.from_bytes(data[start : start + _LENGTH_BYTES], "little")
                 if end > len(data):
                     break
-                yield _decode(data[start + _LENGTH_BYTES : end])
+                yield decode_frame(data[start + _LENGTH_BYTES : end])
                 start = end
             self._rest = data[start:]
 

@@ -20,8 +20,9 @@ from mitra.errors import MitraError
 from mitra.pipeline import Pipeline
 from mitra.replay.files import Piece, read_events
 from mitra.replay.ids import id_type_of, with_id_type
-from mitra.replay.labels import read_labels
+from mitra.replay.labels import LabelPiece, read_labels
 from mitra.replay.prepared import SUMMARY_FILE, PreparedInput, PreparedWriter, Summary
+from mitra.schema import EventType
 
 BATCH_ROWS = 2_048
 MEMORY_MB = 384
@@ -122,6 +123,32 @@ def prepare(
         task.close()
 
 
+def prepare_pieces(
+    pipeline: Pipeline,
+    events: Mapping[str, Iterable[Piece]],
+    labels: Iterable[LabelPiece],
+    folder: Path,
+    *,
+    dead_letters: Path,
+    memory_mb: int = MEMORY_MB,
+) -> PreparedInput:
+    """Prepare what has been read already: events by the name of their type, and labels that all say when they became known."""
+    task = _Preparation(pipeline, folder, memory_mb, lambda _step, _rows: None)
+    try:
+        with dead_letters.open("wb") as letters:
+            for name, pieces in events.items():
+                event = task.event(name)
+                task.take(
+                    event, pa.int64() if event.by_name[event.id].type == "integer" else pa.string(), pieces, letters
+                )
+            task.part_conflicts(letters)
+        for piece in labels:
+            task.take_labels(piece)
+        return task.write(0, BATCH_ROWS)
+    finally:
+        task.close()
+
+
 class _Preparation:
     """One preparation under way: the counts so far and the database that sorts."""
 
@@ -149,23 +176,32 @@ class _Preparation:
 
     def read(self, name: str, paths: Sequence[Path], letters: IO[bytes]) -> None:
         """Read the files of one event type into the table of rows."""
+        event = self.event(name)
+        id_type = id_type_of(event, paths)
+        limits, typed = self._pipeline.limits, with_id_type(event, id_type)
+        self.take(typed, id_type, (piece for path in paths for piece in read_events(path, typed, limits)), letters)
+
+    def event(self, name: str) -> EventType:
+        """Return the event type of that name. Raises MitraError naming those there are."""
         event = self._pipeline.event(name)
         if event is None:
             known = ", ".join(event.name for event in self._pipeline.events)
             raise MitraError(f"there is no event type {name} in pipeline {self._pipeline.name}; allowed: {known}")
-        kind = self._pipeline.events.index(event)
-        id_type = self._id_types[name] = id_type_of(event, paths)
-        event = with_id_type(event, id_type)
+        return event
+
+    def take(self, event: EventType, id_type: Any, pieces: Iterable[Piece], letters: IO[bytes]) -> None:
+        """Put events of one type, whose ids are of `id_type`, into the table of rows."""
+        kind = [one.name for one in self._pipeline.events].index(event.name)
+        self._id_types[event.name] = id_type
         numbers = event.by_name[event.id].type == "integer"
         place = event.index[event.id]
         read = refused = 0
-        for path in paths:
-            for piece in read_events(path, event, self._pipeline.limits):
-                self._insert(piece.events, kind, place if numbers else None)
-                _write_letters(piece, letters)
-                read += len(piece.events) + len(piece.letters)
-                refused += len(piece.letters)
-                self._progress("read", read)
+        for piece in pieces:
+            self._insert(piece.events, kind, place if numbers else None)
+            _write_letters(piece, letters)
+            read += len(piece.events) + len(piece.letters)
+            refused += len(piece.letters)
+            self._progress("read", read)
         decided = kind == self._decided
         self._counts["transactions" if decided else "other_events"] += read
         self._counts["rejected" if decided else "other_rejected"] += refused
@@ -207,14 +243,7 @@ class _Preparation:
         with letters_path.open("wb") as letters:
             for path in paths:
                 for piece in read_labels(path, labels):
-                    columns = [
-                        self._places(len(piece.ids)),
-                        pa.array(piece.ids, pa.string()),
-                        pa.array(piece.values, pa.float64()),
-                        pa.array(piece.known_at_ms, pa.int64()),
-                    ]
-                    undated += columns[3].null_count
-                    self._load("labels", pa.Table.from_arrays(columns, schema=_LABELS))
+                    undated += self.take_labels(piece)
                     letters.writelines(letter.to_json() + b"\n" for letter in piece.letters)
                     self._counts["labels"] += piece.rows
                     self._counts["labels_rejected"] += len(piece.letters)
@@ -228,6 +257,17 @@ class _Preparation:
                     f"{undated} labels don't say when they became known; give --label-delay, for example {duration_text(604_800_000)}"
                 )
         return delay_ms
+
+    def take_labels(self, piece: LabelPiece) -> int:
+        """Put labels into their table; return how many don't say when they became known."""
+        columns = [
+            self._places(len(piece.ids)),
+            pa.array(piece.ids, pa.string()),
+            pa.array(piece.values, pa.float64()),
+            pa.array(piece.known_at_ms, pa.int64()),
+        ]
+        self._load("labels", pa.Table.from_arrays(columns, schema=_LABELS))
+        return int(columns[3].null_count)
 
     def write(self, delay_ms: int, batch_rows: int) -> PreparedInput:
         """Sort, join and write the batches."""

@@ -70,5 +70,5 @@ def test_calls_are_understood(page: str, call: str) -> None:
 
 
 def test_the_readme_names_every_command() -> None:
-    table = re.findall(r"^\| `mitra (\w+)", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    table = re.findall(r"^\| `mitra ([\w-]+)", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert sorted(table) == sorted(commands())

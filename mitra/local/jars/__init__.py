@@ -11,7 +11,7 @@ from pathlib import Path
 from mitra.errors import MitraError
 from mitra.local.files import home
 
-NAMES = ("flink", "kafka")
+NAMES = ("flink", "kafka", "parquet")
 _HERE = Path(__file__).parent
 
 

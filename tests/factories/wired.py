@@ -1,0 +1,127 @@
+"""The live stages in this process, fed with Kafka records of JSON in order: one lane, no Flink, outcomes read back at once."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from mitra.blueprint import Blueprint
+from mitra.decide import State
+from mitra.event_time import time_text
+from mitra.held_records import HeldRecords
+from mitra.history import MemoryStore
+from mitra.log.columns import SEPARATOR, LogColumns
+from mitra.pipeline import Pipeline
+from mitra.route import Lane
+from mitra.stages.decide import DecideStage
+from mitra.stages.history import HistoryStage
+from mitra.stages.intake import FIELD_SEPARATOR, Intake
+
+_ARROW: dict[str, Any] = {
+    "number": pa.float64(),
+    "integer": pa.int64(),
+    "boolean": pa.bool_(),
+    "string": pa.string(),
+    "texts": pa.list_(pa.string()),
+}
+_RECORDS = pa.schema([
+    ("topic", pa.string()), ("partition", pa.int32()), ("offset", pa.int64()), ("published", pa.timestamp("ms")),
+    ("value", pa.binary()), ("day", pa.string()),
+])  # fmt: skip
+
+
+class WiredJob:
+    """Intake, history and decide of a pipeline without labels in flight: what one record causes is done before the next."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        """Compile the stages; state is in dicts."""
+        self.blueprint = Blueprint(pipeline)
+        self._clock_ms = 0
+        self._offsets: Counter[str] = Counter()
+        buckets = pipeline.job.buckets
+        self._pipeline = pipeline
+        self._lane, self._held = Lane(0), HeldRecords(MemoryStore())
+        self._intake = Intake(self.blueprint, clock=lambda: self._clock_ms)
+        self._history = HistoryStage(self.blueprint, 1 << 26, clock=lambda: self._clock_ms)
+        self._decide = DecideStage(self.blueprint, clock=lambda: self._clock_ms)
+        self._stores = [MemoryStore() for _ in range(buckets)]
+        self._states = [State(*(MemoryStore() for _ in range(4))) for _ in range(buckets)]
+        self.records: list[tuple[str, int, int, bytes]] = []
+        """What was read: topic, offset, wall clock in epoch milliseconds, value."""
+        self.columns = LogColumns(self.blueprint.compiled.types)
+        self.logged: list[dict[str, Any]] = []
+        """The rows of the log's decisions."""
+
+    def read(self, now_ms: int, records: Iterable[tuple[str, bytes]]) -> None:
+        """Take records of (topic, value) at a time of the wall clock, and the outcomes that they cause."""
+        self._clock_ms = now_ms
+        texts = []
+        for topic, value in records:
+            offset = self._offsets[topic]
+            self._offsets[topic] += 1
+            self.records.append((topic, offset, now_ms, value))
+            published = time_text(now_ms).removesuffix("Z").replace("T", " ")
+            texts.append(FIELD_SEPARATOR.join((topic, "0", str(offset), published, "V" + value.decode("latin-1"))))
+        parts: dict[int, list[bytes]] = {}
+        for bucket, message in self._intake.process(self._lane, texts, self._held):
+            for target, part in self._history.process(bucket, self._stores[bucket], (message,)):
+                parts.setdefault(target, []).append(part)
+        for bucket, blobs in parts.items():
+            out = self._decide.process(bucket, self._states[bucket], blobs)
+            assert out.letters == []
+            ids = [str(decision.transaction_id) for decided in out.decided for decision in decided.decisions]
+            rows = _rows(self.columns, *self.columns.rows(out.decided))
+            self.logged += [{"transaction_id": id, **row} for id, row in zip(ids, rows, strict=True)]
+            if out.outcomes:
+                self.read(now_ms, [(self._pipeline.topics.outcomes, value) for _, value in out.outcomes])
+
+    def write_log(self, folder: Path) -> None:
+        """Write what Flink's sinks would."""
+        kinds = {column.name: _ARROW[column.kind] for column in self.columns.columns}
+        schema = pa.schema([("transaction_id", pa.string()), *kinds.items()])
+        _by_day(pa.Table.from_pylist(self.logged, schema=schema), folder / "decisions")
+        records = [
+            {
+                "topic": topic,
+                "partition": 0,
+                "offset": offset,
+                "published": at,
+                "value": value,
+                "day": time_text(at)[:10],
+            }
+            for topic, offset, at, value in self.records
+        ]
+        _by_day(pa.Table.from_pylist(records, schema=_RECORDS), folder / "records")
+
+
+def _by_day(table: pa.Table, folder: Path) -> None:
+    for day in set(table.column("day").to_pylist()):
+        (folder / f"day={day}").mkdir(parents=True, exist_ok=True)
+        rows = table.filter(pc.equal(table.column("day"), day)).drop_columns("day")
+        pq.write_table(rows, folder / f"day={day}" / "part-0-0")
+
+
+def _rows(columns: LogColumns, numbers: list[float | None], texts: list[str | None]) -> list[dict[str, Any]]:
+    """Take rows apart as SQL does."""
+    casts: dict[str, Any] = {"integer": int, "boolean": bool, "number": float}
+    rows = []
+    for row in range(len(texts) // len(columns.texts)):
+        values: dict[str, Any] = {}
+        for place, column in enumerate(columns.numbers):
+            number = numbers[row * len(columns.numbers) + place]
+            values[column.name] = None if number is None else casts[column.kind](number)
+        for place, column in enumerate(columns.texts):
+            text = texts[row * len(columns.texts) + place]
+            values[column.name] = text.split(SEPARATOR) if text is not None and column.kind == "texts" else text
+        rows.append(values)
+    return rows
+
+
+def json_records(table: pa.Table) -> list[bytes]:
+    """Return a table's rows as the messages that a producer sends."""
+    return [json.dumps(row).encode() for row in table.to_pylist()]
