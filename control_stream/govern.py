@@ -8,6 +8,7 @@ meanwhile wait, and are the next group; its revision is that of its last change.
 import msgspec
 
 from control_stream.acks import Ack, Stage, Status
+from control_stream.budget import require_budget
 from control_stream.changes import Change, ListAdd, ListRemove, Rollback, Snooze, TakeEffect, read_change
 from control_stream.live_set import Context, LiveSet
 from control_stream.marks import Mark, Place, Wanted, before, moves, wanted_by
@@ -75,11 +76,19 @@ class Govern:
         lanes: int,
         buckets: int,
         attempt: int,
+        first: int = 0,
+        begins_at: int = 0,
     ) -> None:
-        """Go on where `store` left off. `attempt`: a number that no earlier run has had, like the wall clock at its start."""
+        """Go on where `store` left off. `attempt`: a number that no earlier run has had, like the wall clock at its start.
+
+        `first` is the control topic's first offset at the start; what lies before `begins_at` is passed over.
+        """
         self._pieces = Pieces(store)
         self._context = context
         self._attempt = attempt
+        self._first = first
+        self._begins_at = begins_at
+        self._pieces.header.read = max(self._pieces.header.read, begins_at)
         self._sizes: dict[str, int] = {"intake": lanes, "history": buckets, "decide": buckets}
         self._prepared_ms = self._activated_ms = -RESEND_MS
         self._published: dict[str, int] = {}
@@ -116,11 +125,15 @@ class Govern:
     def control(self, offset: int, data: bytes | None, now_ms: int) -> Output:
         """Take one record of the control topic. One that was read before is ignored; another in its place is refused."""
         output = Output()
+        if offset < self._begins_at:
+            return output
         content = bytes_hash(_NULL if data is None else data)
         if offset < self.read:
             if self._pieces.hash_at(offset) != content:
                 output.acks.append(self._other_log(offset, now_ms))
             return output
+        if self.read < min(self._first, offset):
+            output.acks.append(self._gap(now_ms))
         self._pieces.note_hash(offset, content)
         self._pieces.header.read = offset + 1
         output.acks.append(self._take(offset + 1, data, now_ms))
@@ -257,6 +270,7 @@ class Govern:
             live = live.patched(self._pieces.accepted(revision).backward)
             wanted |= before(self._pieces.marks(revision))
         live.check(self._context)
+        require_budget("to", self.live, live, self._context)
         return live, list(wanted.values())
 
     def _trim(self) -> None:
@@ -323,6 +337,12 @@ class Govern:
         reason = f"offset={offset} was read before, up to {self.read}, and held something else: this is another control topic"
         hint = "nothing of it is taken: bring the old topic back, or start a job without state on the new one"
         return self._ack("", self.activated, "refused", now_ms, reason, f"offset {offset}", hint)
+
+    def _gap(self, now_ms: int) -> Ack:
+        last = self._first - 1
+        reason = f"changes at offsets {self.read} to {last} were deleted before this job had read them"
+        hint = "what is live lacks them: send them again, and keep the topic for ever (retention.ms=-1)"
+        return self._ack("", self.activated, "refused", now_ms, reason, f"offsets {self.read} to {last}", hint)
 
     def _ack(
         self,

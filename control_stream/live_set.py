@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from control_stream.budget import require_budget
 from control_stream.changes import (
     Change,
     FeaturePut,
@@ -45,6 +46,8 @@ class Context:
     schema: ExpressionSchema
     features: Mapping[str, str]
     limits: ControlLimits = field(default_factory=ControlLimits)
+    budget_us: int | None = None
+    """Microseconds of each transaction that rules may take by estimate; None doesn't ask."""
     authorize: "Callable[[Change, LiveSet, int], None] | None" = None
 
 
@@ -90,6 +93,11 @@ class LiveSet(msgspec.Struct, array_like=True, frozen=True):
         Of changes of entries it only says whether they can be made. A rollback and the time of a scheduled change need
         the log: they are for govern.
         """
+        after = self._applied(change, context)
+        require_budget(_COSTLY.get(change.kind, ""), self, after, context)
+        return after
+
+    def _applied(self, change: Change, context: Context) -> "LiveSet":
         match change.body:
             case RulePut(rule):
                 return self._with_rule(rule, context)
@@ -210,6 +218,9 @@ class LiveSet(msgspec.Struct, array_like=True, frozen=True):
             raise Refused("name", reason, "retire or replace these first")
         return self._replaced(features=_without(self.features, name))
 
+
+_COSTLY = {"rule.put": "rule", "rule.mode": "mode", "feature.put": "text"}
+"""Where in a change stands what costs."""
 
 LIVE_SET_VERSION = 1
 _HEAD = bytes((LIVE_SET_VERSION,))

@@ -44,6 +44,8 @@ class Blueprint:
     model_files: dict[str, bytes] = field(default_factory=dict)
     control_end: int = 0
     """The end of the control topic when the job was submitted: no payment is judged before it is active up to there."""
+    control_first: int = 0
+    """The first offset that the control topic had then."""
     live: "LiveSet | None" = None
     """What is live from the start, under revision 0: a replay's rules. None for a job, which takes them from the control topic."""
 
@@ -63,6 +65,7 @@ class Blueprint:
             "pipeline": self.pipeline,
             "model_files": self.model_files,
             "control_end": self.control_end,
+            "control_first": self.control_first,
             "live": self.live,
         }
 

@@ -46,6 +46,9 @@ class Decision(msgspec.Struct, omit_defaults=False, gc=False):
     features: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
 
 
+DECISION_COLUMNS = frozenset(Decision.__struct_fields__)
+"""What every decision has: a feature of such a name would stand beside it in a replay's table, and hide one of the two."""
+
 _SCHEMA_BITS = 0xFFFF
 
 

@@ -7,7 +7,6 @@ folder for one, else it cancels the job. It needs the environment of `mitra.loca
 import signal
 import sys
 import threading
-from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
@@ -17,9 +16,9 @@ from pyflink.datastream import StreamExecutionEnvironment
 
 from mitra import flink_conf
 from mitra.blueprint import Blueprint
+from mitra.control.beginning import begin
 from mitra.errors import MitraError
 from mitra.job import build
-from mitra.kafka_clients import end_offset
 from mitra.local.jars import jars
 from mitra.pipeline import load_pipeline
 
@@ -73,8 +72,7 @@ def main(argument: str) -> int:
     pipeline = load_pipeline(spec.pipeline, spec.bootstrap)
     blueprint = Blueprint.of(pipeline, None if spec.model is None else Path(spec.model))
     env = configure(spec)
-    end = end_offset(pipeline, pipeline.topics.control)
-    build(env, replace(blueprint, control_end=end), spec.cache_bytes)
+    build(env, begin(blueprint, fresh=spec.restore is None), spec.cache_bytes)
     client = env.execute_async(pipeline.name)
     print(f"job {client.get_job_id()} submitted", flush=True)
     finished = client.get_job_execution_result()

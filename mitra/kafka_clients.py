@@ -1,11 +1,16 @@
 """Producers and consumers of the command line, with the pipeline's client settings."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
+from mitra.errors import MitraError
 from mitra.kafka_settings import client_settings
 from mitra.pipeline import Pipeline
+
+READ_S = 10.0
+"""A broker that gives nothing for so long doesn't serve."""
 
 
 @contextmanager
@@ -20,16 +25,58 @@ def producer(pipeline: Pipeline, **settings: Any) -> Iterator[Any]:
         sender.close(timeout=10)
 
 
-def end_offset(pipeline: Pipeline, topic: str) -> int:
-    """Return the offset behind the last record of a topic with one partition."""
+class LogSpan(NamedTuple):
+    """The offsets of a log with one partition: its first record's, and the one behind the last that can be read."""
+
+    first: int
+    end: int
+
+
+def log_span(pipeline: Pipeline, topic: str) -> LogSpan:
+    """Return what a topic with one partition holds.
+
+    `end` is not always the broker's: the ends of transactions take offsets too, and a job that waits for one waits for ever.
+    """
     from kafka import KafkaConsumer, TopicPartition  # noqa: PLC0415 - see above
 
-    reader = KafkaConsumer(**client_settings(pipeline))
+    reader = KafkaConsumer(**client_settings(pipeline), isolation_level="read_committed")
     try:
         place = TopicPartition(topic, 0)
-        return int(reader.end_offsets([place])[place])
+        reader.assign([place])
+        return span_of(reader, place)
     finally:
         reader.close()
+
+
+def span_of(reader: Any, place: Any) -> LogSpan:
+    """Return what a partition holds, looked up with a consumer that is assigned to it."""
+    first, end = int(reader.beginning_offsets([place])[place]), int(reader.end_offsets([place])[place])
+    start, back = end, 64
+    while start > first:
+        start = max(first, end - back)
+        last = _last_offset(reader, place, start, end)
+        if last is not None:
+            return LogSpan(first, last + 1)
+        back *= 16
+    return LogSpan(first, first)
+
+
+def _last_offset(reader: Any, place: Any, start: int, end: int) -> int | None:
+    """Return the offset of the last record from `start` to before `end`, None if there is none."""
+    reader.seek(place, start)
+    last = None
+    deadline = time.monotonic() + READ_S
+    while reader.position(place) < end:
+        found = reader.poll(timeout_ms=200).get(place, [])
+        if found:
+            last = int(found[-1].offset)
+            deadline = time.monotonic() + READ_S
+        elif time.monotonic() > deadline:
+            raise MitraError(
+                f"Kafka gives nothing of {place.topic} behind offset={reader.position(place)}, and it goes on to {end}; "
+                "is a broker down?"
+            )
+    return last
 
 
 @contextmanager

@@ -112,6 +112,10 @@ class Pipeline:
     limits: Limits
     job: Job
     policy_file: PolicyFile | None = None
+    control_begins_at: int = 0
+    """The offset at which the control topic's log begins; what lies before is passed over."""
+    rules_budget_us: int = 2_000
+    """Microseconds of each transaction that rules may take by estimate: at 500 a second, one core."""
     log: Log | None = None
 
     @cached_property
@@ -151,7 +155,9 @@ class Pipeline:
 
         policy = self.policy()
         authorize = None if policy is None else policy.authorize
-        return Context(schema or self.expression_schema(), self.features, authorize=authorize)
+        return Context(
+            schema or self.expression_schema(), self.features, budget_us=self.rules_budget_us, authorize=authorize
+        )
 
 
 def load_pipeline(path: str | Path, bootstrap: str | None = None) -> Pipeline:

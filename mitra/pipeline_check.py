@@ -5,6 +5,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, cast
 
+from mitra.decision import DECISION_COLUMNS
 from mitra.document import read_document
 from mitra.errors import Problem, ProblemsError
 from mitra.job_keys import MAX_BUCKETS
@@ -33,24 +34,6 @@ _FIXED_PROPERTIES = {
     "value.serializer": "Mitra writes bytes",
 }
 _LOG_PATH = r"[^'\x00-\x1f]+"
-_DECISION_COLUMNS = frozenset(
-    {
-        "transaction_id",
-        "event_time",
-        "outcome",
-        "score",
-        "raw_score",
-        "model",
-        "revision",
-        "late",
-        "duplicate",
-        "degraded",
-        "approximate",
-        "rules",
-        "shadow",
-        "not_evaluated",
-    }
-)
 
 
 class PipelineProblemsError(ProblemsError):
@@ -127,7 +110,11 @@ def _read(root: Section, directory: Path) -> Pipeline:
     history = _history(root.section("history"))
     limits = _limits(root.section("limits"))
     job = _job(root.section("job"))
-    policy_file = _policy_file(root.section("control"), directory)
+    control = root.section("control")
+    policy_file = _policy_file(control, directory)
+    begins_at = control.integer("begins_at", 0, 0, 1_000_000_000_000)
+    budget_us = control.integer("rules_budget_us", Pipeline.rules_budget_us, 1, 1_000_000)
+    control.close()
     log = _log(root, features, directory)
     root.close()
     _check_topics(root, topics, events, labels)
@@ -149,6 +136,8 @@ def _read(root: Section, directory: Path) -> Pipeline:
         limits=limits,
         job=job,
         policy_file=policy_file,
+        control_begins_at=begins_at,
+        rules_budget_us=budget_us,
         log=log,
     )
 
@@ -196,7 +185,7 @@ def _features(section: Section, events: tuple[EventType, ...], labels: Labels | 
         text = str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
         if not NAME.fullmatch(name):
             section.report.add(section.at(name), f"found {found(name)} as a name; allowed: {NAME_ALLOWED}")
-        elif name in _DECISION_COLUMNS:
+        elif name in DECISION_COLUMNS:
             section.report.add(section.at(name), "is the name of a column of every decision", "choose another name")
         elif labels and name == labels.name:
             section.report.add(
@@ -235,10 +224,8 @@ def _model(root: Section, features: dict[str, str], directory: Path) -> ModelCho
 def _policy_file(section: Section, directory: Path) -> PolicyFile | None:
     if "policy" not in section:
         section.raw("policy")
-        section.close()
         return None
     name = section.text("policy", allowed="the file of a policy, from the pipeline's folder")
-    section.close()
     if not name:
         return None
     from control_stream import read_policy  # noqa: PLC0415 - loaded only where changes are signed

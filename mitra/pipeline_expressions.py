@@ -5,6 +5,7 @@ Here the language gets the functions that models compute: who compiles an expres
 
 from typing import TYPE_CHECKING
 
+from mitra.decision import DECISION_COLUMNS
 from mitra.errors import Problem, ProblemsError
 from mitra.pipeline import Pipeline
 from rules.grammar import OF_ADDRESSES
@@ -36,6 +37,7 @@ def expression_schema(pipeline: Pipeline) -> ExpressionSchema:
         zone=pipeline.zone,
         expression_bytes=pipeline.limits.expression_bytes,
         expression_depth=pipeline.limits.expression_depth,
+        columns=DECISION_COLUMNS,
     )
 
 

@@ -22,7 +22,8 @@ def check_whole(path: str | Path) -> tuple[Pipeline | None, list[Problem]]:
     except PipelineProblemsError as error:
         if not error.has_sound("events", "entities", "labels", "history"):
             return None, error.problems
-        return None, [*error.problems, *compile_checked(error.pipeline)[1]]
+        told = {problem.path for problem in error.problems}
+        return None, [*error.problems, *(one for one in compile_checked(error.pipeline)[1] if one.path not in told)]
     except ProblemsError as error:
         return None, error.problems
     compiled, problems = compile_checked(pipeline)

@@ -47,7 +47,9 @@ class TopicPlan:
     @property
     def config(self) -> dict[str, str]:
         """The topic's settings. Never compacted: each record counts, not the last of a key."""
-        return {"cleanup.policy": "delete", "retention.ms": str(self.retention_ms)}
+        config = {"cleanup.policy": "delete", "retention.ms": str(self.retention_ms)}
+        # Brokers may cut by size as well.
+        return config | {"retention.bytes": "-1"} if self.retention_ms == FOR_EVER else config
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,4 +108,7 @@ def differences(plan: TopicPlan, state: TopicState) -> list[str]:
         found.append(f"retention.ms={retention_ms}, should be -1: the log is never cut")
     elif 0 <= retention_ms < plan.least_retention_ms:
         found.append(f"retention.ms={retention_ms}, should be {plan.least_retention_ms} or more, or -1")
+    retention_bytes = int(state.config.get("retention.bytes", "-1"))
+    if plan.least_retention_ms == FOR_EVER and retention_bytes >= 0:
+        found.append(f"retention.bytes={retention_bytes}, should be -1: the log is never cut")
     return found

@@ -9,7 +9,7 @@ from typing import Any
 from mitra.errors import MitraError
 from mitra.kafka_settings import client_settings
 from mitra.pipeline import Pipeline
-from mitra.topic_plan import TopicPlan, TopicState, differences, needed_topics
+from mitra.topic_plan import FOR_EVER, TopicPlan, TopicState, differences, needed_topics
 
 CONNECT_S = 3.0
 """A broker that is there accepts a connection in milliseconds; three seconds are a far network on a bad day."""
@@ -39,9 +39,9 @@ def require_topics(pipeline: Pipeline) -> None:
     wrong = [
         f"{plan.name}: {difference}"
         for plan in plans
-        # Retention is told by `mitra topics`, but holds no job up.
+        # Retention is told by `mitra topics`, but holds no job up; but what is live is the whole log, which is never cut.
         for difference in differences(plan, states[plan.name])
-        if difference.startswith(("partitions", "cleanup"))
+        if plan.least_retention_ms == FOR_EVER or difference.startswith(("partitions", "cleanup"))
     ]
     if wrong:
         raise TopicsError(f"topics on {pipeline.bootstrap} can't be used as they are: {'; '.join(wrong)}")
@@ -131,5 +131,9 @@ def _state(topic: Mapping[str, Any], configs: Mapping[str, Any], name: str) -> T
     partitions = topic["partitions"]
     replication = min((len(partition["replica_nodes"]) for partition in partitions), default=0)
     entries: Mapping[str, Any] = next((by_name[name] for by_name in configs.values() if name in by_name), {})
-    values = {key: str(entry["value"]) for key, entry in entries.items() if key in ("cleanup.policy", "retention.ms")}
+    values = {
+        key: str(entry["value"])
+        for key, entry in entries.items()
+        if key in ("cleanup.policy", "retention.ms", "retention.bytes")
+    }
     return TopicState(len(partitions), replication, values)

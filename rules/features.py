@@ -132,13 +132,19 @@ def _place(problem: ExpressionProblem) -> tuple[int, int]:
 def _check_name(name: str, schema: ExpressionSchema, source: Source, known: Mapping[str, ValueType]) -> None:
     if not name.isidentifier() or iskeyword(name):
         source.add(Span(), f"{name} can't be a name", "write a letter or _, then letters, digits and _")
-    elif name in schema.decided.by_name and source.text.strip() != name:
-        hint = f"give it another name; only the field itself may be a feature of that name, as {name}: {name}"
-        source.add(Span(), f"{name} is a field of {schema.decided.name} already", hint)
+    elif name in schema.columns:
+        source.add(Span(), f"{name} is the name of a column of every decision", "give it another name")
+    elif name in schema.decided.by_name:
+        if source.text.strip() != name:
+            hint = f"give it another name; only the field itself may be a feature of that name, as {name}: {name}"
+            source.add(Span(), f"{name} is a field of {schema.decided.name} already", hint)
     elif schema.labels is not None and name == schema.labels.name:
         source.add(Span(), f"{name} is the label's name", "give it another name")
     elif name == TIME:
         source.add(Span(), f"{name} is always the event's time", "give it another name")
+    elif name in schema.entity_by_name or name in schema.event_by_name:
+        what = "an entity" if name in schema.entity_by_name else "an event type"
+        source.add(Span(), f"{name} is {what} already", "give it another name")
     elif name in known:
         source.add(Span(), f"{name} is a feature already", "give it another name")
 

@@ -2,16 +2,17 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from mitra.errors import Problem, ProblemsError
 from rules.check import Checker
+from rules.cost import RULE_US, tree_us
 from rules.expression import Expression
 from rules.features import check_expressions
 from rules.lacking import Lacking
 from rules.names import decided_scope
 from rules.parse import parse
-from rules.plan import ValueType
+from rules.plan import Aggregate, ValueType
 from rules.problems import ExpressionProblem, Source, closest
 from rules.reasons import Template, compile_template
 from rules.rule import Rule
@@ -29,6 +30,16 @@ class RuleCode:
     reason: Template
     lacking: Lacking
     types: tuple[tuple[str, ValueType], ...]
+
+    @cached_property
+    def aggregates(self) -> tuple[Aggregate, ...]:
+        """The aggregates it asks for, each once."""
+        return tuple({one.key: one for text in self.expressions for one in text.aggregates}.values())
+
+    @cached_property
+    def cost_us(self) -> float:
+        """The estimated cost of asking the rule; reasons are filled where it fires only."""
+        return RULE_US + tree_us(self.condition.tree)
 
     @property
     def expressions(self) -> tuple[Expression, ...]:
@@ -105,9 +116,9 @@ def compiler_of(schema: ExpressionSchema) -> RuleCompiler:
 
 
 @lru_cache(maxsize=64)
-def _types(schema: ExpressionSchema, features: tuple[tuple[str, str], ...]) -> Mapping[str, ValueType]:
-    expressions = check_expressions(dict(features), schema, "features")
-    return {name: expression.type for name, expression in expressions.items()}
+def feature_expressions(schema: ExpressionSchema, features: tuple[tuple[str, str], ...]) -> Mapping[str, Expression]:
+    """Return the checked expressions of features, (name, text) each. Raises ExpressionsError with all that is wrong."""
+    return check_expressions(dict(features), schema, "features")
 
 
 def compile_rules(
@@ -117,7 +128,8 @@ def compile_rules(
 
     Raises ExpressionsError if a feature is wrong, ProblemsError with everything wrong with all rules.
     """
-    types = _types(schema, tuple(features.items()))
+    expressions = feature_expressions(schema, tuple(features.items()))
+    types = {name: expression.type for name, expression in expressions.items()}
     compiler = compiler_of(schema)
     made, problems = [], []
     for rule in rules:

@@ -13,6 +13,7 @@ class ExpressionSchema:
 
     Exactly one of `events` is decided: names outside of aggregates are its fields. `zone` is the IANA name of the time
     zone that hour(), weekday() and day() answer in. `max_window_ms` bounds a window together with its delay.
+    `columns` are what every decision has, which no feature may be called.
     """
 
     events: tuple[EventType, ...]
@@ -22,6 +23,7 @@ class ExpressionSchema:
     zone: str = "UTC"
     expression_bytes: int = 4_096
     expression_depth: int = 32
+    columns: frozenset[str] = frozenset()
 
     @cached_property
     def decided(self) -> EventType:

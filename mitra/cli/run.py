@@ -26,6 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the job until Ctrl-C, SIGTERM or the end of the time. It goes on from the last checkpoint in DIR."""
     from mitra.blueprint import Blueprint, model_files  # noqa: PLC0415 - `mitra --help` answers without these
+    from mitra.control.beginning import require_whole  # noqa: PLC0415
+    from mitra.kafka_clients import log_span  # noqa: PLC0415
     from mitra.local.job import LocalJob  # noqa: PLC0415
     from mitra.pipeline import load_pipeline  # noqa: PLC0415
     from mitra.topics import require_topics  # noqa: PLC0415
@@ -39,11 +41,13 @@ def run(args: argparse.Namespace) -> int:
     # What is wrong with a feature's text is told here, and not by a job that has just begun to start.
     _ = Blueprint(pipeline, model_files(pipeline, args.model)).compiled
     require_topics(pipeline)
-    stopped = threading.Event()
-    before = {number: signal.signal(number, lambda *_: stopped.set()) for number in (signal.SIGINT, signal.SIGTERM)}
     job = LocalJob(args.pipeline, pipeline, args.data, model=args.model, parallelism=args.parallelism)
     restore = None if args.fresh else job.last_checkpoint()
+    if restore is None:
+        require_whole(pipeline, log_span(pipeline, pipeline.topics.control))
     job = LocalJob(args.pipeline, pipeline, args.data, model=args.model, parallelism=args.parallelism, restore=restore)
+    stopped = threading.Event()
+    before = {number: signal.signal(number, lambda *_: stopped.set()) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         print(f"starting {pipeline.name} from {restore or 'the beginning: there is no state'}", flush=True)
         job.start(stopped=stopped.is_set)

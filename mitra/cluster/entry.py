@@ -4,7 +4,6 @@
 """
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -12,8 +11,8 @@ from pyflink.datastream import StreamExecutionEnvironment
 
 from mitra.blueprint import Blueprint
 from mitra.cluster.spec import SubmitSpec
+from mitra.control.beginning import begin
 from mitra.job import build
-from mitra.kafka_clients import end_offset
 from mitra.local.jars import jars
 from mitra.pipeline import load_pipeline
 
@@ -27,8 +26,7 @@ def main(argument: str) -> None:
     env.set_parallelism(spec.parallelism)
     # Never pipeline.jars: set in code, it would replace the jar with Flink's own Python operators.
     env.add_jars(*(jar.as_uri() for jar in jars("flink")))
-    end = end_offset(pipeline, pipeline.topics.control)
-    build(env, replace(blueprint, control_end=end), spec.cache_bytes)
+    build(env, begin(blueprint, fresh=spec.fresh), spec.cache_bytes)
     env.execute_async(pipeline.name)
 
 

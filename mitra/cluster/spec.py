@@ -11,3 +11,5 @@ class SubmitSpec(msgspec.Struct):
     model: str | None = None
     parallelism: int = 1
     cache_bytes: int = 256 << 20
+    fresh: bool = True
+    """Whether the job starts without state."""

@@ -19,6 +19,8 @@ from mitra import flink_conf
 from mitra.blueprint import Blueprint
 from mitra.cluster.rest import ClusterClient, ClusterError, innermost_cause
 from mitra.cluster.spec import SubmitSpec
+from mitra.control.beginning import require_whole
+from mitra.kafka_clients import log_span
 from mitra.local.environment import environment
 from mitra.pipeline import Pipeline, load_pipeline
 from mitra.probe import ProbeError, wait_until_scoring
@@ -93,7 +95,15 @@ def submit(
         tell(f"note: the JobManager has no flink-python-*.jar in its lib folder; {_ONE_JOB}")
     require_topics(pipeline)
     _check_slots(cluster, parallelism)
-    spec = SubmitSpec(str(path.absolute()), bootstrap, None if model is None else str(model.absolute()), parallelism)
+    if restore is None:
+        require_whole(pipeline, log_span(pipeline, pipeline.topics.control))
+    spec = SubmitSpec(
+        str(path.absolute()),
+        bootstrap,
+        None if model is None else str(model.absolute()),
+        parallelism,
+        fresh=restore is None,
+    )
     tell(f"submitting {pipeline.name} to {cluster.address} from {restore or 'the beginning: there is no state'}")
     job = _flink_run(cluster, spec, python or sys.executable, folder, restore)
     tell(f"job {job} is on the cluster; waiting for a probe to pass all its stages")

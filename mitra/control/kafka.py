@@ -28,10 +28,12 @@ class KafkaControlTopics:
         """Go over the log from an offset to the end that it has now. Raises MitraError if its beginning is gone."""
         (place,) = self._log.assignment()
         first, end = self._log.beginning_offsets([place])[place], self._log.end_offsets([place])[place]
+        start = max(start, self._pipeline.control_begins_at)
         if start < first:
             raise MitraError(
                 f"the control topic {place.topic} begins at offset={first}: changes before that are gone, and what is live "
-                "can't be told without them; it is to be kept for ever: retention.ms=-1"
+                f"can't be told without them; bring it back, or write control: {{begins_at: {first}}} in the pipeline file if "
+                "what is left is all that shall be live (docs/operations.md)"
             )
         self._log.seek(place, start)
         deadline = time.monotonic() + SEND_MS / 1000

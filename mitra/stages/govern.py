@@ -37,6 +37,8 @@ class GovernStage:
             lanes=self._job.lanes,
             buckets=self._job.buckets,
             attempt=self._attempt,
+            first=blueprint.control_first,
+            begins_at=pipeline.control_begins_at,
         )
 
     def process(self, records: Sequence[str]) -> Sent:

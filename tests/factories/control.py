@@ -43,12 +43,15 @@ def change(kind: str, /, **rest: Any) -> Change:
 class Job:
     """Govern over a store that outlives it, and parts that answer all they are asked, when `answer` is called."""
 
-    def __init__(self, *, lanes: int = 2, buckets: int = 2, context: Context = CONTEXT) -> None:
+    def __init__(
+        self, *, lanes: int = 2, buckets: int = 2, context: Context = CONTEXT, first: int = 0, begins_at: int = 0
+    ) -> None:
         self.store = MemoryStore()
         self.sizes = {"intake": lanes, "history": buckets, "decide": buckets}
         self.context = context
         self.attempts = count(1)
         self.now_ms = NOW_MS
+        self.first, self.begins_at = first, begins_at
         self.offset = 0
         self.asked: deque[tuple[str, int, int]] = deque()
         self.acks: list[Ack] = []
@@ -61,7 +64,7 @@ class Job:
         self.attempt = next(self.attempts)
         self.govern = Govern(
             self.store, self.context, lanes=self.sizes["intake"], buckets=self.sizes["history"],
-            attempt=self.attempt,
+            attempt=self.attempt, first=self.first, begins_at=self.begins_at,
         )  # fmt: skip
 
     def take(self, output: Output) -> Output:

@@ -1,6 +1,7 @@
 """A pipeline's schema with everything that expressions can speak of, and the values of one event."""
 
 import mitra.pipeline_expressions  # noqa: F401 - supplies the functions that models compute
+from mitra.decision import DECISION_COLUMNS
 from mitra.schema import Entity, EventType, Field, Labels
 from rules import ExpressionSchema
 
@@ -72,4 +73,5 @@ def schema(*, zone: str = "UTC", depth: int = 32, size: int = 4_096) -> Expressi
         zone=zone,
         expression_bytes=size,
         expression_depth=depth,
+        columns=DECISION_COLUMNS,
     )

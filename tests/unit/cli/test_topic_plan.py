@@ -49,7 +49,10 @@ def test_the_control_topic_is_one_partition_that_is_never_cut(tmp_path: Path) ->
     plan = next(
         plan for plan in needed_topics(pipeline_with(tmp_path, "kafka: {partitions: 8}\n")) if plan.role == "control"
     )
-    assert (plan.partitions, plan.config["retention.ms"]) == (1, "-1")
+    assert (plan.partitions, plan.config["retention.ms"], plan.config["retention.bytes"]) == (1, "-1", "-1")
+    assert differences(plan, TopicState(1, 1, {"retention.ms": "-1", "retention.bytes": "5"})) == [
+        "retention.bytes=5, should be -1: the log is never cut"
+    ]
     assert not differences(plan, TopicState(1, 1, plan.config))
     assert differences(plan, TopicState(2, 1, {"retention.ms": "1000"})) == [
         "partitions=2, should be 1: a new topic must take its place", "retention.ms=1000, should be -1: the log is never cut",

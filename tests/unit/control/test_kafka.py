@@ -1,14 +1,16 @@
 """The control topic over a client of kafka-python, of which a stand-in gives what a broker would."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import pytest
 
 import mitra.control.kafka
+from mitra.control.beginning import require_whole
 from mitra.control.kafka import KafkaControlTopics, open_topics
 from mitra.errors import MitraError
+from mitra.kafka_clients import LogSpan, span_of
 from mitra.pipeline import Pipeline, load_pipeline
 
 
@@ -81,6 +83,35 @@ def test_a_log_without_its_beginning_is_not_taken_for_the_whole(pipeline: Pipeli
     topics = KafkaControlTopics(pipeline, Consumer(MESSAGES, end=7, first=1), None)
     with pytest.raises(MitraError, match="begins at offset=1: changes before that are gone"):
         list(topics.log(0))
+
+
+def test_a_log_ends_behind_its_last_record_and_not_behind_a_transaction(pipeline: Pipeline):
+    place = Place("control", 0)
+    assert span_of(Consumer(MESSAGES, end=7), place) == (0, 6)
+    assert span_of(Consumer(MESSAGES, end=5_000, first=2), place) == (2, 6)
+    assert span_of(Consumer([], end=5_000, first=4_990), place) == (4_990, 4_990)
+    assert span_of(Consumer([], end=0), place) == (0, 0)
+
+
+@pytest.mark.parametrize("kept", [(3, 7), (7, 7), (0, 7)])
+def test_a_log_that_was_cut_is_taken_only_from_where_the_pipeline_says(pipeline: Pipeline, kept: tuple[int, int]):
+    span = LogSpan(*kept)
+    require_whole(replace(pipeline, control_begins_at=7), span)
+    with pytest.raises(MitraError, match=r"control\.begins_at=8 lies behind the end of the control topic"):
+        require_whole(replace(pipeline, control_begins_at=8), span)
+    if span.first == 0:
+        return
+    with pytest.raises(MitraError) as told:
+        require_whole(pipeline, span)
+    held = "only offsets 3 to 6" if span.end > span.first else "nothing"
+    assert f"payments.control holds {held}, but it begins at offset 0" in str(told.value)
+    assert f"offsets 0 to {span.first - 1} are gone" in str(told.value)
+    assert f"control: {{begins_at: {span.first}}}" in str(told.value)
+
+
+def test_the_log_is_read_from_where_it_begins(pipeline: Pipeline):
+    topics = KafkaControlTopics(replace(pipeline, control_begins_at=4), Consumer(MESSAGES, end=7, first=3), None)
+    assert [one.offset for one in topics.log(0)] == [4, 5]
 
 
 def test_a_broker_that_gives_nothing_is_told(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch):

@@ -365,3 +365,38 @@ def test_state_of_another_release_is_refused() -> None:
     job.store.data["header"] = b"\x09" + job.store.data["header"][1:]
     with pytest.raises(UnknownPieceError, match="version=9"):
         Govern(MemoryStore(job.store.data), CONTEXT, lanes=2, buckets=2, attempt=2)
+
+
+def test_what_lies_before_the_log_begins_is_passed_over() -> None:
+    job = Job(begins_at=2)
+    told = [
+        job.take(job.govern.control(offset, record("rule.put", rule=rule(id=f"r{offset}")), NOW_MS))
+        for offset in range(3)
+    ]
+    assert [len(output.acks) for output in told] == [0, 0, 1]
+    assert list(job.govern.live.rules) == ["r2"]
+    job.answer()
+    assert job.outputs[-1] is not None
+    assert (job.govern.activated, job.govern.read) == (3, 3)
+
+
+def test_a_log_that_is_empty_from_where_it_begins_is_settled() -> None:
+    job = Job(begins_at=50)
+    (activate,) = job.tick().activate
+    assert (activate.revision, activate.read_to) == (0, 50)
+
+
+def test_changes_that_were_deleted_before_they_were_read_are_told_once() -> None:
+    job = Job()
+    job.push("rule.put", rule=rule(id="one"))
+    job.answer()
+    job.first = 9
+    job.restart()
+    job.offset = 9
+    lost, taken = job.take(job.govern.control(9, record("rule.put", rule=rule(id="two")), NOW_MS)).acks
+    assert (lost.status, lost.place) == ("refused", "offsets 1 to 8")
+    assert lost.reason == "changes at offsets 1 to 8 were deleted before this job had read them"
+    assert (taken.status, taken.revision) == ("prepared", 10)
+    job.offset = 12  # the ends of transactions take offsets too
+    assert job.push("rule.put", rule=rule(id="three")).revision == 13
+    assert sorted(job.govern.live.rules) == ["one", "three", "two"]

@@ -7,6 +7,7 @@ import pytest
 from control_stream.limits import ControlLimits
 from control_stream.live_set import Context, Delta, LiveSet, UnknownLiveSetError
 from control_stream.refusal import Refused
+from mitra.decision import DECISION_COLUMNS
 from tests.factories.control import CONTEXT, FEATURES, RULE, change, rule
 from tests.factories.expressions import schema
 
@@ -27,6 +28,22 @@ def refused(live: LiveSet, kind: str, context: Context = CONTEXT, /, **body: Any
 PUT = ("rule.put", {"rule": RULE})
 LIST = ("list.put", {"name": "mules", "kind": "block", "by": "customer"})
 FEATURE = ("feature.put", {"name": "double", "text": "amount * 2"})
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        *((column, "column of every decision") for column in sorted(DECISION_COLUMNS)),
+        ("customer", "an entity"),
+        ("login", "an event type"),
+        ("country", "a field"),
+        ("fraud", "the label's name"),
+        ("time", "the event's time"),
+        ("big", "a feature of the pipeline"),
+    ],
+)
+def test_a_feature_that_would_hide_something_is_refused(name: str, why: str) -> None:
+    assert why in refused(LiveSet(), "feature.put", name=name, text="amount * 2").reason
 
 
 def test_versions_count_up_over_a_retire_and_the_same_rule_again_is_the_same_version() -> None:
@@ -157,3 +174,36 @@ def test_a_set_can_be_held_against_another_pipeline() -> None:
         live.check(Context(schema(), {"amount": "amount"}))
     with pytest.raises(Refused, match="double"):
         live.check(Context(schema(), {**FEATURES, "double": "1"}))
+
+
+def test_a_rule_that_would_take_too_long_is_refused_with_the_estimate() -> None:
+    context = Context(schema(), FEATURES, budget_us=10)
+    live = made(("rule.put", {"rule": {"id": "cheap", "when": "amount > 5", "outcome": "review"}}), context=context)
+    dear = 'distinct(country, by=customer, over="3h", where=amount > 5) > 2'
+    put = {"id": "dear", "when": dear, "outcome": "review"}
+    live = made(("rule.put", {"rule": {**put, "mode": "paused"}}), live=live, context=context)
+    mode = refused(live, "rule.mode", context, rule="dear", mode="shadow")
+    assert (mode.place, mode.reason) == (
+        "mode",
+        (
+            "rules would take about 10.5 µs of each transaction, 9.8 of them by this change; allowed: control.rules_budget_us = 10. "
+            "By themselves the dearest take: rule dear 9.8, rule cheap 0.8 µs"
+        ),
+    )
+    assert (
+        refused(
+            made(context=context), "feature.put", Context(schema(), FEATURES, budget_us=8), name="far", text=dear
+        ).place
+        == "text"
+    )
+    # What is over already, since an upgrade, may still become less.
+    over = Context(schema(), FEATURES, budget_us=1)
+    assert "dear" not in made(("rule.retire", {"rule": "dear"}), live=live, context=over).rules
+    live = made(("rule.mode", {"rule": "dear", "mode": "live"}), live=live)
+    assert (
+        made(("rule.mode", {"rule": "cheap", "mode": "paused"}), live=live, context=over).rules["cheap"].mode
+        == "paused"
+    )
+    assert (
+        refused(live, "rule.put", over, rule={"id": "more", "when": "amount > 6", "outcome": "review"}).place == "rule"
+    )
