@@ -73,9 +73,7 @@ def _after(
 ) -> None:
     """Keep the texts of inserted rows, and say which segments got rows."""
     if work.shape.texts and new_texts[start:stop].any():
-        encoded, masks = work.encoded_texts, work.shared.masks
-        if not encoded:
-            encode_texts(work)
+        encoded, masks = encode_texts(work), work.shared.masks
         for record, row, bits in zip(
             records[start:stop], event[start:stop].tolist(), new_texts[start:stop].tolist(), strict=True
         ):
@@ -87,10 +85,13 @@ def _after(
                     mask = masks[bits] = [bits >> min(c, 62) & 1 for c in range(work.shape.texts)]
                 record.texts += b"".join(compress(encoded[row], mask))
     for touch in np.flatnonzero(late[start:stop] >= 0).tolist():
-        _into_segment(records[start + touch], int(late[start + touch]), int(event[start + touch]))
+        row = int(event[start + touch])
+        texts = dict(zip(work.events.text_hashes[row].tolist(), encode_texts(work)[row], strict=True))
+        texts.pop(0, None)
+        _into_segment(records[start + touch], int(late[start + touch]), texts)
 
 
-def _into_segment(record: Record, row: int, event: int) -> None:
+def _into_segment(record: Record, row: int, texts: dict[int, bytes]) -> None:
     """Count a row to the segment it was inserted into, which is to be written again."""
     directory = record.directory
     segments = directory.segments
@@ -99,6 +100,6 @@ def _into_segment(record: Record, row: int, event: int) -> None:
         upto += segments[place + 1]
         if row < upto:
             segments[place + 1] += 1
-            record.late.setdefault(segments[place], []).append(event)
+            record.late.setdefault(segments[place], {}).update(texts)
             record.changed = True
             return

@@ -36,6 +36,10 @@ class Touches:
     event: NDArray[np.int32]
     key: Sequence[str]
 
+    def some(self, places: Sequence[int]) -> "Touches":
+        """Return those at `places`."""
+        return Touches(self.entity[places], self.event[places], [self.key[place] for place in places])
+
 
 @dataclass(slots=True)
 class LabelNotes:
@@ -51,6 +55,13 @@ class LabelNotes:
     value: NDArray[np.float64]
     known_at_ms: NDArray[np.int64]
     version: NDArray[np.int64]
+
+    def some(self, places: Sequence[int]) -> "LabelNotes":
+        """Return those at `places`."""
+        return LabelNotes(
+            self.entity[places], [self.key[place] for place in places], self.id_hash[places], self.event_time_ms[places],
+            self.value[places], self.known_at_ms[places], self.version[places],
+        )  # fmt: skip
 
 
 @dataclass(slots=True)

@@ -20,12 +20,14 @@ class Record:
     `texts` are those of the open rows as they are stored, `tail_texts` those of the last
     segment, None until they are wanted; `names` are texts by hash that were looked up.
     `notes` are the used rows of `note_room`.
-    `late` maps a segment's number to events inserted into it in this batch. `changed`: the directory is to be encoded again.
+    `late`: the segments, by number, that rows were inserted into since they were written, with the texts of those by hash.
+    `changed`: the directory is to be encoded again. `since` is the entry of the log that changed the entity first since it was
+    written, 0 if none did; `removed` are keys that are to go when it is written.
     """
 
     __slots__ = (
         "bucket", "cap", "changed", "directory", "entity", "extra", "grown", "handle", "key", "late", "names", "note_room", "notes", "past",
-        "past_changed", "tail_texts", "texts", "weighed", "words",
+        "past_changed", "removed", "since", "tail_texts", "texts", "weighed", "words",
     )  # fmt: skip
 
     def __init__(self, key: str, bucket: int, entity: int, handle: int) -> None:
@@ -42,7 +44,9 @@ class Record:
         self.texts = b""
         self.tail_texts: bytes | None = None
         self.names: dict[int, str] = {}
-        self.late: dict[int, list[int]] = {}
+        self.late: dict[int, dict[int, bytes]] = {}
+        self.removed: list[str] = []
+        self.since = 0
         self.past_changed = False
         self.grown = True
         self.weighed = 0
@@ -141,10 +145,19 @@ class Cache:
             self.size_bytes -= record.weighed
             self._free.append(record.handle)
 
+    def keep_only(self, records: Iterable[Record]) -> None:
+        """Forget all entities but these."""
+        kept = {record.key: record for record in records}
+        for record in [record for key, record in self.records.items() if key not in kept]:
+            self.drop(record)
+
     def trim(self) -> None:
-        """Forget the least recently used entities until the rest fits."""
+        """Forget the least recently used entities until the rest fits, but none that is still to be written."""
         while self.size_bytes > self.limit_bytes and self.records:
-            self.drop(next(iter(self.records.values())))
+            oldest = next(iter(self.records.values()))
+            if oldest.since:
+                break
+            self.drop(oldest)
 
 
 def capacity(rows: int) -> int:

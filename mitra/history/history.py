@@ -1,13 +1,19 @@
-"""The histories of one subtask: each batch is appended and answered, then written at once, then remembered."""
+"""The histories of one subtask: each batch is appended and answered, then logged or written, then remembered."""
 
 from mitra.history.appending import append
 from mitra.history.batch import Events, LabelNotes, Result, Touches
-from mitra.history.idle import sweep
+from mitra.history.idle import relist, sweep
+from mitra.history.loading import record_of
+from mitra.history.log import Entry, Log, batch_of, entry_of
 from mitra.history.noting import note_labels
 from mitra.history.plan import Plan
 from mitra.history.store import Store
 from mitra.history.work import Shared, Work
-from mitra.history.writing import write
+from mitra.history.writing import describe, put, write
+
+LOG_EVENTS = 50_000
+"""What the log of a live job holds: applied within a few seconds after a restore, and most entities are written once for
+many events."""
 
 
 def _keep_alike(one: Plan, other: Plan) -> bool:
@@ -29,10 +35,17 @@ class History:
     One instance serves all the buckets of a subtask. It may be thrown away at any time: all it knows is in the stores.
     """
 
-    def __init__(self, plan: Plan, cache_bytes: int = 256 << 20) -> None:
-        """Keep up to `cache_bytes` of entities in memory between batches."""
+    def __init__(self, plan: Plan, cache_bytes: int = 256 << 20, log_events: int = 0) -> None:
+        """Keep up to `cache_bytes` of entities in memory between batches, and more where more is still to be written.
+
+        With `log_events`, batches are logged, and entities are written when so many events have come since they changed.
+        Without, each batch writes the entities that it touches.
+        """
         self.plan = plan
         self._cache_bytes = cache_bytes
+        self._log_events = log_events
+        self._logs: dict[int, Log] = {}
+        self._entities = [entity.name for entity in plan.by_entity]
         self._shared = Shared(plan, cache_bytes)
 
     def replan(self, plan: Plan) -> None:
@@ -41,6 +54,8 @@ class History:
         self._shared = Shared(plan, self._cache_bytes)
         if _keep_alike(before.plan, plan):
             self._shared.take_over(before)
+        else:
+            self._shared.succeed(before)
 
     def process(
         self, bucket: int, store: Store, events: Events, touches: Touches, labels: LabelNotes | None, clock_ms: int
@@ -50,19 +65,65 @@ class History:
         `clock_ms` is the stage's event-time clock: entities idle for longer than any window are swept by it.
         If anything raises, nothing counts as remembered that the store may lack.
         """
-        work = Work(self._shared, bucket, store, events)
-        cache = self._shared.cache
         try:
+            log = self._logs.get(bucket) or self._open(bucket, store)
+            work = Work(self._shared, bucket, store, events, log.next - 1)
             if labels is not None:
                 note_labels(work, labels)
             result = append(work, touches)
             sweep(work, clock_ms)
-            write(work)
+            if self._log_events and (len(touches.event) or labels is not None):
+                entry = entry_of(self.plan.layout, self._entities, clock_ms, events, touches, labels)
+                log.append(work.entries, entry)
+            write(work, log, self._log_events // len(self._logs))
         except BaseException:
-            self._shared.days.pop(bucket, None)
-            for record in work.touched.values():
-                cache.drop(record)
+            self._abandon(bucket)
             raise
+        cache = self._shared.cache
         cache.used(work.touched.values())
         cache.trim()
         return result
+
+    def _open(self, bucket: int, store: Store) -> Log:
+        """Apply what the bucket's log has, where the entities as they were written haven't counted it in."""
+        log = Log(store)
+        for number, entry in enumerate(log.stored, log.first):
+            self._apply(bucket, store, number, entry)
+        log.stored.clear()
+        self._logs[bucket] = log
+        return log
+
+    def _apply(self, bucket: int, store: Store, number: int, entry: Entry) -> None:
+        layout = self._shared.reader.layout(entry.layout, store)
+        events, touches, labels = batch_of(entry, layout, self.plan.layout, self._entities)
+        work = Work(self._shared, bucket, store, events, number)
+
+        def counted(entity: int, key: str) -> bool:
+            return record_of(work, entity, key).directory.logged >= number
+
+        if labels is not None:
+            fresh = [i for i, key in enumerate(labels.key) if not counted(int(labels.entity[i]), key)]
+            note_labels(work, labels.some(fresh))
+        fresh = [i for i, key in enumerate(touches.key) if not counted(int(touches.entity[i]), key)]
+        append(work, touches.some(fresh))
+        for name in [name for name, record in work.touched.items() if record.directory.logged >= number]:
+            del work.touched[name]
+        relist(work, entry.clock_ms)
+        dirty = self._shared.dirty.setdefault(bucket, {})
+        for name, record in work.touched.items():
+            if not record.since:
+                record.since = number
+                dirty[name] = record
+        describe(work)
+        put(work)
+        self._shared.cache.used(work.touched.values())
+
+    def _abandon(self, bucket: int) -> None:
+        """Forget what is in memory of a bucket: the store has what was counted before, and its log."""
+        self._logs.pop(bucket, None)
+        for shared in (self._shared, *self._shared.older):
+            shared.days.pop(bucket, None)
+            shared.described.discard(bucket)
+            shared.dirty.pop(bucket, None)
+            for record in [record for record in shared.cache.records.values() if record.bucket == bucket]:
+                shared.cache.drop(record)

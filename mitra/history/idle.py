@@ -1,7 +1,7 @@
 """Finds idle entities through the day index, and lets go of them."""
 
 from mitra.history import codec
-from mitra.history.columns import GONE_MS, NOTE_COUNT, NOTE_TIME, ROWS
+from mitra.history.columns import COUNTER, GONE_MS, NOTE_COUNT, NOTE_TIME, ROWS
 from mitra.history.entity import Record
 from mitra.history.loading import record_of
 from mitra.history.memory import TIME
@@ -20,29 +20,45 @@ def sweep(work: Work, clock_ms: int) -> None:
     listed: dict[int, list[str]] = {}
     # Twice as many as come: however many new entities a batch brings, the lists get shorter.
     new = sum(record.directory.due_day < 0 for record in work.touched.values())
-    for name in _due(index, clock_ms, max(LOOKS, 2 * new)):
+    for day, name in _due(index, clock_ms, max(LOOKS, 2 * new)):
         record = _known(work, name)
-        if record is None:
+        if record is None or record.directory.due_day != day:
             continue
         due = due_day(_newest_ms(work, record), work.plan.keep_ms)
         record.changed = True
         if due > today:
             record.directory.due_day = due
             listed.setdefault(due, []).append(name)
+            work.at_once.append(record)
         else:
             _forget(work, record)
+    _list_new(work, today, listed)
+    for due, names in listed.items():
+        index.add(due, names)
+
+
+def relist(work: Work, clock_ms: int) -> None:
+    """List the entities that are new to a bucket whose log is applied: their headers don't say yet where they stand."""
+    index = DayIndex(work.store, work.entries, work.removed, work.shared.days.get(work.bucket))
+    work.shared.days[work.bucket] = index.days
+    listed: dict[int, list[str]] = {}
+    _list_new(work, clock_ms // DAY_MS, listed)
+    for due, names in listed.items():
+        index.add(due, names)
+
+
+def _list_new(work: Work, today: int, listed: dict[int, list[str]]) -> None:
+    """Choose the day on which each entity that stands in no list is looked at."""
     for name, record in work.touched.items():
         info = work.cache.info[record.handle]
         if record.directory.due_day < 0 and name not in work.kept and info[ROWS] + info[NOTE_COUNT]:
             due = record.directory.due_day = max(due_day(_newest_ms(work, record), work.plan.keep_ms), today + 1)
             record.changed = True
             listed.setdefault(due, []).append(name)
-    for due, names in listed.items():
-        index.add(due, names)
 
 
-def _due(index: DayIndex, clock_ms: int, most: int) -> list[str]:
-    """Take entities off the lists of days that have come, at most `most`."""
+def _due(index: DayIndex, clock_ms: int, most: int) -> list[tuple[int, str]]:
+    """Take entities off the lists of days that have come, at most `most`: the day and the header's key."""
     names = index.take(clock_ms)
     while len(names) + LOOKS <= most and (more := index.take(clock_ms)):
         names += more
@@ -50,11 +66,19 @@ def _due(index: DayIndex, clock_ms: int, most: int) -> list[str]:
 
 
 def _known(work: Work, name: str) -> Record | None:
-    """Return the entity of a header's key; what is left of an entity that the pipeline dropped is removed."""
+    """Return the entity of a header's key, None if there is none; what is left of one that the pipeline dropped is removed.
+
+    An entity may stand in a list twice, after a restore; the day in its header tells which one counts.
+    """
     entity, _, key = name.partition("\0")
     for place, plan in enumerate(work.plan.by_entity):
         if plan.name == entity:
-            return record_of(work, place, key)
+            record = record_of(work, place, key)
+            info = work.cache.info[record.handle]
+            if info[COUNTER] or info[NOTE_COUNT] or record.past is not None:
+                return record
+            _drop(work, record)
+            return None
     data = work.store.get(name)
     if data is not None:
         head = work.reader.block(data, work.store)
@@ -83,9 +107,17 @@ def _forget(work: Work, record: Record) -> None:
             work.cache.info[record.handle, GONE_MS] = record.directory.gone_ms = newest_ms
         record.directory.due_day = -1
         work.kept.add(record.key)
+        work.at_once.append(record)
         return
     _remove_keys(work, record.key, record.directory)
+    work.removed += record.removed
+    _drop(work, record)
+
+
+def _drop(work: Work, record: Record) -> None:
+    """Forget an entity of which nothing is to be written."""
     del work.touched[record.key]
+    work.shared.dirty.get(work.bucket, {}).pop(record.key, None)
     work.cache.drop(record)
 
 

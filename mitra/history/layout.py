@@ -14,6 +14,9 @@ import msgspec
 from mitra.hashing import text_hash
 from mitra.schema import EventType
 
+GONE_KIND = 255
+"""The kind of a stored event whose type the pipeline no longer has."""
+
 NumericType = Literal["number", "integer", "boolean"]
 
 

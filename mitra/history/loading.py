@@ -14,6 +14,7 @@ from mitra.history.scans import ALWAYS
 from mitra.history.store import header_key, labels_key, segment_key, tiles_key
 from mitra.history.stored_rows import decode_rows
 from mitra.history.work import Work
+from mitra.history.writing import settle
 
 
 def record_of(work: Work, entity: int, key: str) -> Record:
@@ -23,9 +24,6 @@ def record_of(work: Work, entity: int, key: str) -> Record:
     if record is not None:
         return record
     record = work.cache.records.get(name)
-    if record is not None and record.bucket != work.bucket:
-        work.cache.drop(record)
-        record = None
     if record is None:
         record = work.cache.add(name, work.bucket, entity)
         work.touched[name] = record
@@ -38,14 +36,14 @@ def record_of(work: Work, entity: int, key: str) -> Record:
 def records_of(work: Work, entities: Sequence[int], keys: Sequence[str]) -> list[Record]:
     """Return the histories of so many entities, each as often as it occurs."""
     prefixes = [f"{plan.name}\0" for plan in work.plan.by_entity]
-    touched, cached, bucket = work.touched, work.cache.records, work.bucket
+    touched, cached = work.touched, work.cache.records
     records = []
     for entity, key in zip(entities, keys, strict=True):
         name = prefixes[entity] + key
         record = touched.get(name)
         if record is None:
             record = cached.get(name)
-            if record is not None and record.bucket == bucket:
+            if record is not None:
                 touched[name] = record
             else:
                 record = record_of(work, entity, key)
@@ -57,6 +55,8 @@ def _load(work: Work, record: Record) -> None:
     info = work.cache.info[record.handle]
     info[ENTITY] = record.entity
     info[GONE_MS] = ALWAYS
+    for older in work.shared.older:
+        settle(work, older, record.key)
     data = work.store.get(record.key)
     if data is None:
         return

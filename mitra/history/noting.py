@@ -1,4 +1,4 @@
-"""Takes in labels, and writes an entity's where they belong."""
+"""Takes in labels."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,10 +6,8 @@ from numpy.typing import NDArray
 from mitra.history import labels as label_notes
 from mitra.history.batch import LabelNotes
 from mitra.history.columns import NOTE_COUNT, NOTE_FLAGS
-from mitra.history.entity import Record
-from mitra.history.labels import INLINE_NOTES, add_notes
+from mitra.history.labels import add_notes
 from mitra.history.loading import records_of
-from mitra.history.store import labels_key
 from mitra.history.work import Work
 
 _Array = NDArray[np.int64]
@@ -36,18 +34,3 @@ def note_labels(work: Work, labels: LabelNotes) -> None:
             kept = label_notes.forget_silent(record.notes, rule.after_ms)
             if len(kept) < count:
                 cache.set_notes(record, kept)
-
-
-def place_notes(work: Work, record: Record) -> None:
-    """Put an entity's labels into its header when they are few, else under a key of their own."""
-    notes = record.notes
-    assert notes is not None
-    directory = record.directory
-    few = len(notes) <= INLINE_NOTES
-    directory.labels = notes.tobytes() if few else b""
-    if not few:
-        work.entries[labels_key(record.key)] = notes.tobytes()
-    elif directory.labels_apart:
-        work.removed.append(labels_key(record.key))
-    record.changed = record.changed or few or not directory.labels_apart
-    directory.labels_apart = not few

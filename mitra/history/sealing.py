@@ -7,17 +7,16 @@ from mitra.history.columns import ADDRESS, COUNTER, ROWS, SEALED
 from mitra.history.entity import Record
 from mitra.history.store import segment_key
 from mitra.history.stored_rows import encode_rows
-from mitra.history.texts import hashes_of, keep_open_texts, open_texts, stored_texts, text_columns
+from mitra.history.texts import hashes_of, keep_open_texts, open_texts, segment_texts, stored_texts
 from mitra.history.work import Work
 
-# Open rows are written with every event, the last segment with every OPEN_MOST - OPEN_LEAST-th: these sizes make that about
-# 12 rows + 4 rows an event.
+# Open rows are written each time an entity is, the last segment with every OPEN_MOST - OPEN_LEAST-th event: these sizes make
+# that about 12 rows + 4 rows when an entity is written with every event.
 OPEN_MOST = 20
 OPEN_LEAST = 4
 SEGMENT_ROWS = 128
 # Full segments of entities with more segments than this are deflated: it takes about 200 µs and saves half of the bytes.
 PACK_FROM = 3
-_FROM_OPEN = -1  # in a record's `late`, among events: rows that came from the header
 
 
 def seal(work: Work, record: Record) -> None:
@@ -45,13 +44,13 @@ def seal(work: Work, record: Record) -> None:
             full = stop - first >= SEGMENT_ROWS and len(segments) > 2 * PACK_FROM
             _segment(work, record, len(segments) - 2, first, stop, record.tail_texts, pack=full)
         else:
-            record.late[number] = [*record.late[number], _FROM_OPEN]
+            record.late[number].update(codec.decode_texts(record.texts))
         sealed += take
         move -= take
     info[SEALED] = sealed
-    record.changed = True
-    if any(_FROM_OPEN in inserted for inserted in record.late.values()):
+    if record.late:
         rewrite_late(work, record)
+    record.changed = True
     keep_open_texts(work, record)
 
 
@@ -64,52 +63,20 @@ def _span(record: Record, place: int) -> tuple[int, int]:
 
 
 def rewrite_late(work: Work, record: Record) -> None:
-    """Write the segments that got rows late, with the texts of those."""
+    """Write the segments that got rows late, with the texts that their rows hold, and no other."""
     segments = record.directory.segments
     for place in range(0, len(segments), 2):
-        inserted = record.late.pop(segments[place], None)
-        if inserted is None:
+        late = record.late.pop(segments[place], None)
+        if late is None:
             continue
         first, stop = _span(record, place)
-        if _FROM_OPEN in inserted or (place == 0 and record.directory.skip):
-            texts = _texts_anew(work, record, segments[place], inserted, first, stop)
-        else:
-            texts = stored_texts(work, record, segments[place]) + _new_texts(work, record, inserted, first, stop)
+        known = {**segment_texts(work, record, segments[place]), **late}
+        texts = b"".join([known[h] for h in hashes_of(work, record, first, stop) if h in known])
         if place == len(segments) - 2:
             record.tail_texts = texts
         # Not deflated: who got one late row gets more, and 300 µs each time is what three payments cost.
         _segment(work, record, place, first, stop, texts, pack=False)
     record.changed = True
-
-
-def _texts_anew(work: Work, record: Record, number: int, inserted: list[int], first: int, stop: int) -> bytes:
-    """Return the texts of a segment that took in open rows as well, or lost some: those that its rows hold, and no other."""
-    texts = codec.decode_texts(stored_texts(work, record, number))
-    if _FROM_OPEN in inserted:
-        texts.update(codec.decode_texts(record.texts))
-    texts.update(_texts_of(work, inserted))
-    return b"".join([texts[h] for h in hashes_of(work, record, first, stop) if h in texts])
-
-
-def _new_texts(work: Work, record: Record, inserted: list[int], first: int, stop: int) -> bytes:
-    """Return the texts of inserted events that no other row of the segment holds: all others are stored with it."""
-    mine = work.events.text_hashes[inserted].ravel().tolist()
-    rows = text_columns(work, record, first, stop)
-    return b"".join(
-        [text for h, text in _texts_of(work, inserted).items() if np.count_nonzero(rows == h) == mine.count(h)]
-    )
-
-
-def _texts_of(work: Work, inserted: list[int]) -> dict[int, bytes]:
-    """Return the texts of some of the batch's events by hash, as they are stored."""
-    hashes, texts = work.events.text_hashes, work.events.texts
-    return {
-        h: codec.encode_text(text)
-        for event in inserted
-        if event >= 0
-        for h, text in zip(hashes[event].tolist(), texts[event], strict=True)
-        if text is not None
-    }
 
 
 def _segment(work: Work, record: Record, place: int, first: int, stop: int, texts: bytes, *, pack: bool) -> None:

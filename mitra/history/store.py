@@ -75,4 +75,10 @@ def day_key(day: int, chunk: int) -> str:
     return f"\0day\0{day}\0{chunk}"
 
 
+def log_key(number: int) -> str:
+    """Return the key of an entry of the bucket's log."""
+    return f"\0log\0{number:x}"
+
+
+LOG_KEY = "\0log"
 DAYS_KEY = "\0days"

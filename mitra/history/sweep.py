@@ -1,6 +1,6 @@
 """Which entities have been idle so long that nothing reaches their events any more: a list for each day, per bucket.
 
-An entity stands in the list of one day, chosen when it is first written; its header says which. When the day has come, it is
+An entity stands in the list of one day, chosen when it is new; its header says which. When the day has come, it is
 swept if its newest event is old enough, else it moves to the list of the day on which that may be. So a bucket's state is
 never walked through, and an event of an active entity costs nothing here. Lists are chunks of keys that only grow at their
 end, and a batch looks at a few entities, or twice as many as are new in it.
@@ -61,8 +61,8 @@ class DayIndex:
         self.days[day] = chunks, size
         self._entries[DAYS_KEY] = _encode(_Days(self.days))
 
-    def take(self, clock_ms: int) -> list[str]:
-        """Take the next entities off the lists of days that have come, LOOKS at most."""
+    def take(self, clock_ms: int) -> list[tuple[int, str]]:
+        """Take the next entities off the lists of days that have come, LOOKS at most: the day and the header's key."""
         today = clock_ms // DAY_MS
         first = min(self.days, default=today + 1)
         if first > today:
@@ -82,7 +82,7 @@ class DayIndex:
             else:
                 del self.days[first]
         self._entries[DAYS_KEY] = _encode(_Days(self.days))
-        return taken
+        return [(first, name) for name in taken]
 
     def _keys(self, key: str) -> list[str]:
         data = self._entries.get(key)

@@ -19,8 +19,10 @@ NAMES = 4096  # texts of an entity that are remembered once they were answered
 _Array = NDArray[np.int64]
 
 
-def encode_texts(work: Work) -> None:
-    """Encode the texts of all events of the batch, once for all entities they touch."""
+def encode_texts(work: Work) -> list[list[bytes]]:
+    """Return the texts of all events of the batch as they are stored, encoded once for all entities they touch."""
+    if work.encoded_texts:
+        return work.encoded_texts
     recent = work.shared.recent
     if len(recent) > RECENT:
         recent.clear()
@@ -35,6 +37,7 @@ def encode_texts(work: Work) -> None:
                     recent[hashed] = data
             row.append(data)
         work.encoded_texts.append(row)
+    return work.encoded_texts
 
 
 def open_texts(work: Work, record: Record, hashes: list[int]) -> dict[int, bytes]:
@@ -63,7 +66,7 @@ def text_of(work: Work, record: Record, hashed: int) -> str | None:
         return name
     found = work.shared.recent.get(hashed) or codec.decode_texts(record.texts).get(hashed)
     if found is None:
-        found = _late_text(work, record, hashed)
+        found = _late_text(record, hashed)
     if found is None and record.past is not None:
         found = record.past.texts.get(hashed)
     segments = record.directory.segments
@@ -81,15 +84,9 @@ def text_of(work: Work, record: Record, hashed: int) -> str | None:
     return name
 
 
-def _late_text(work: Work, record: Record, hashed: int) -> bytes | None:
-    """Return a text of an event that this batch inserted into a segment, which is not written yet."""
-    for inserted in record.late.values():
-        for event in inserted:
-            for column, other in enumerate(work.events.text_hashes[event].tolist()):
-                text = work.events.texts[event][column]
-                if other == hashed and text is not None:
-                    return codec.encode_text(text)
-    return None
+def _late_text(record: Record, hashed: int) -> bytes | None:
+    """Return a text of an event that was inserted into a segment since that was written."""
+    return next((texts[hashed] for texts in record.late.values() if hashed in texts), None)
 
 
 def segment_texts(work: Work, record: Record, number: int) -> dict[int, bytes]:

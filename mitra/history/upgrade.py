@@ -11,14 +11,13 @@ from mitra.history.codec import Block
 from mitra.history.columns import LOW_HALF, NOTE_FLAGS, NOTE_ID, NOTE_STATE, STORED
 from mitra.history.conditions import Condition, Conditions
 from mitra.history.entity import Record
-from mitra.history.layout import Layout
+from mitra.history.layout import GONE_KIND, Layout
 from mitra.history.memory import ID
 from mitra.history.plan import Plan
 from mitra.history.store import Store, conditions_key, layout_key
 
 _Array = NDArray[np.int64]
 _NAN = int(np.array(np.nan).view(np.int64))
-_GONE_KIND = 255  # an event type that the pipeline no longer has
 
 
 class Reader:
@@ -37,13 +36,14 @@ class Reader:
         prints = codec.fingerprints(data)
         if prints == self._now:
             return codec.decode_block(data, self._columns)
-        layout = self._layout(prints[0], store)
+        layout = self.layout(prints[0], store)
         conditions = self._list(prints[1], store)
         block = codec.decode_block(data, _stored_columns(layout, conditions))
         block.stored = self._widen(block, layout, conditions)
         return block
 
-    def _layout(self, fingerprint: int, store: Store) -> Layout:
+    def layout(self, fingerprint: int, store: Store) -> Layout:
+        """Return the layout of a fingerprint, as the bucket describes it."""
         layout = self._layouts.get(fingerprint)
         if layout is None:
             layout = self._layouts[fingerprint] = Layout.decode(_described(store, layout_key(fingerprint)))
@@ -64,7 +64,7 @@ class Reader:
             if block.rows
             else np.empty((_stored_columns(old, old_conditions), 0), np.int64)
         )
-        kinds = np.full(256, _GONE_KIND, np.int64)
+        kinds = np.full(256, GONE_KIND, np.int64)
         for kind, name in enumerate(old.events):
             if name in layout.events:
                 kinds[kind] = layout.events.index(name)

@@ -40,12 +40,16 @@ class Shared:
     """What outlives a batch: the entities in memory, and room that is used again.
 
     `recent`: texts that came a short time ago, by hash, as they are stored. `days`: each bucket's days with lists of entities.
-    `described`: buckets that hold the descriptions of the plan's layout and conditions.
+    `described`: buckets that hold the descriptions of the plan's layout and conditions. `dirty`: by bucket, the entities that
+    are still to be written, those that were changed first first. `older`: what was in memory under plans that kept other things
+    of an event, as long as some of it is still to be written.
     """
 
     def __init__(self, plan: Plan, cache_bytes: int) -> None:
         """Start with nothing in memory."""
         self.plan = plan
+        self.dirty: dict[int, dict[str, Record]] = {}
+        self.older: list[Shared] = []
         self.shape = Shape(plan)
         self.cache = Cache(cache_bytes)
         self.reader = Reader(plan)
@@ -61,9 +65,19 @@ class Shared:
     def take_over(self, before: "Shared") -> None:
         """Go on with what is in memory from a plan that keeps the same of an event."""
         self.cache = before.cache
+        self.dirty = before.dirty
+        self.older = before.older
         self.recent = before.recent
         self.masks = before.masks
         self.described = before.described
+        self.days = before.days
+
+    def succeed(self, before: "Shared") -> None:
+        """Begin anew after a plan that kept other things of an event; what it left to be written is written in time."""
+        before.cache.keep_only(record for dirty in before.dirty.values() for record in dirty.values())
+        self.older = [*before.older, before]
+        before.older = []
+        self.recent = before.recent
         self.days = before.days
 
 
@@ -71,17 +85,21 @@ class Shared:
 class Work:
     """One call of `process`: the entities it touches, what it is going to write and which keys go afterwards.
 
-    `kept` are idle entities that only lifetime totals are left of. `encoded_texts`: each event's texts as they are stored.
+    `kept` are idle entities that only lifetime totals are left of. `at_once`: entities that are written with this batch, for the
+    day's list that they stand in is. `encoded_texts`: each event's texts as they are stored. `logged`: the newest entry of the
+    bucket's log that is counted in when the call begins.
     """
 
     shared: Shared
     bucket: int
     store: Store
     events: Events
+    logged: int = 0
     touched: dict[str, Record] = field(default_factory=dict)
     entries: dict[str, bytes] = field(default_factory=dict)
     removed: list[str] = field(default_factory=list)
     kept: set[str] = field(default_factory=set)
+    at_once: list[Record] = field(default_factory=list)
     encoded_texts: list[list[bytes]] = field(default_factory=list)
 
     def __post_init__(self) -> None:

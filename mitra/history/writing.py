@@ -1,6 +1,7 @@
-"""Writes what a batch changed, all at once."""
+"""Writes what batches changed: into the log at once, each entity itself when the log has held its changes for long enough."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import takewhile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,44 +9,142 @@ from numpy.typing import NDArray
 from mitra.history import codec, sealing
 from mitra.history.columns import EXTRA_BYTES, HEADER_WORDS, NOTES_CHANGED, ROWS, SEALED
 from mitra.history.entity import Record
-from mitra.history.noting import place_notes
+from mitra.history.labels import INLINE_NOTES
+from mitra.history.log import Log
 from mitra.history.sealing import rewrite_late, seal
-from mitra.history.store import conditions_key, layout_key, tiles_key
+from mitra.history.store import conditions_key, labels_key, layout_key, tiles_key
 from mitra.history.stored_rows import encode_headers
-from mitra.history.work import Work
+from mitra.history.work import Shared, Work
 
 _Array = NDArray[np.int64]
 
+OPEN_FAR = 256
+"""An entity with so many open rows is written at once: what is asked of open rows is asked of all of them."""
+AHEAD = 2
+"""While memory is short, so many times the entities that a batch touches are written ahead of their time."""
+LEFT_BEHIND = 64
+"""Of what an older plan has left, so many entities are written with a batch."""
 
-def write(work: Work) -> None:
-    """Write everything that changed, at once; then take away what is no longer named."""
+
+def write(work: Work, log: Log, most: int) -> None:
+    """Write what is due after a batch: what the log has held while `most` newer events came; all there is when `most` is 0.
+
+    Entries of the log that nobody needs any more are removed.
+    """
+    shared = work.shared
+    newest = log.next - 1
+    dirty = shared.dirty.setdefault(work.bucket, {})
+    for name, record in work.touched.items():
+        if not record.since:
+            record.since = newest
+            dirty[name] = record
+    too_old = log.too_old(most)
+    due = list(takewhile(lambda record: record.since <= too_old, dirty.values()))
+    if work.cache.size_bytes > work.cache.limit_bytes:
+        due = list(_first(dirty.values(), max(len(due), AHEAD * len(work.touched))))
+    chosen = {record.key: record for record in due}
+    chosen.update((record.key, record) for record in work.at_once)
+    chosen.update((record.key, record) for record in _far_open(work))
+    encode(work, list(chosen.values()), newest)
+    for name in chosen:
+        dirty.pop(name, None)
+    if work.touched:
+        describe(work)
+    for older in shared.older:
+        left = older.dirty.get(work.bucket, {})
+        _write_older(work, older, list(_first(left.values(), LEFT_BEHIND)))
+    shared.older = [older for older in shared.older if any(older.dirty.values())]
+    everyone = (one.dirty.get(work.bucket, {}) for one in (shared, *shared.older))
+    needed = min((next(iter(one.values())).since for one in everyone if one), default=log.next)
+    log.trim(needed, work.entries, work.removed)
+    put(work)
+
+
+def _first(records: Iterable[Record], count: int) -> Iterable[Record]:
+    return (record for record, _ in zip(records, range(count), strict=False))
+
+
+def _far_open(work: Work) -> list[Record]:
+    """Return the entities of a batch that have too many open rows."""
     records = list(work.touched.values())
+    info = work.cache.info
+    handles = np.array([record.handle for record in records], np.int64)
+    return [records[i] for i in np.flatnonzero(info[handles, ROWS] - info[handles, SEALED] > OPEN_FAR).tolist()]
+
+
+def settle(work: Work, older: Shared, name: str) -> None:
+    """Write an entity that an older plan has left, before it is read under the one at hand."""
+    record = older.dirty.get(work.bucket, {}).get(name)
+    if record is not None:
+        at_once = Work(work.shared, work.bucket, work.store, work.events, work.logged)
+        _write_older(at_once, older, [record])
+        put(at_once)
+
+
+def _write_older(work: Work, older: Shared, records: Sequence[Record]) -> None:
+    """Add entities of an older plan to what is written, and forget them."""
+    if not records:
+        return
+    mine = Work(older, work.bucket, work.store, work.events)
+    encode(mine, records, work.logged)
+    describe(mine)
+    work.entries.update(mine.entries)
+    work.removed += mine.removed
+    for record in records:
+        del older.dirty[work.bucket][record.key]
+        older.cache.drop(record)
+
+
+def put(work: Work) -> None:
+    """Write what was gathered, then take away what goes."""
+    if work.entries:
+        work.store.put_all(work.entries)
+    for key in work.removed:
+        work.store.remove(key)
+
+
+def encode(work: Work, records: Sequence[Record], logged: int) -> None:
+    """Add entities to what is written; their headers say that entry `logged` of the log is counted in."""
+    if not records:
+        return
     info = work.cache.info
     handles = np.array([record.handle for record in records], np.int64)
     for i in np.flatnonzero(info[handles, ROWS] - info[handles, SEALED] > sealing.OPEN_MOST).tolist():
         seal(work, records[i])
     for i in np.flatnonzero(info[handles, NOTES_CHANGED]).tolist():
-        place_notes(work, records[i])
+        _place_notes(work, records[i])
     for record in records:
         if record.late:
             rewrite_late(work, record)
         if record.past_changed and record.past is not None:
             work.entries[tiles_key(record.key)] = record.past.encode()
             record.past_changed = False
-        if record.changed:
+        if record.changed or record.directory.logged != logged:
+            record.directory.logged = logged
             record.extra = codec.encode_directory(record.directory)
             record.changed = False
             info[record.handle, EXTRA_BYTES] = len(record.extra)
-    if records:
-        _describe(work)
-        _headers(work, records, handles)
-    if work.entries:
-        work.store.put_all(work.entries)
-    for key in work.removed:
-        work.store.remove(key)
+        if record.removed:
+            work.removed += record.removed
+            record.removed = []
+        record.since = 0
     info[handles, NOTES_CHANGED] = 0
-    if records:
-        work.shared.described.add(work.bucket)
+    _headers(work, records, handles)
+
+
+def _place_notes(work: Work, record: Record) -> None:
+    """Put an entity's labels into its header when they are few, else under a key of their own."""
+    notes = record.notes
+    assert notes is not None
+    directory = record.directory
+    few = len(notes) <= INLINE_NOTES
+    directory.labels = notes.tobytes() if few else b""
+    if not few:
+        work.entries[labels_key(record.key)] = notes.tobytes()
+    elif directory.labels_apart:
+        work.removed.append(labels_key(record.key))
+    record.changed = record.changed or few or not directory.labels_apart
+    directory.labels_apart = not few
 
 
 def _headers(work: Work, records: Sequence[Record], handles: _Array) -> None:
@@ -68,10 +167,11 @@ def _headers(work: Work, records: Sequence[Record], handles: _Array) -> None:
         start = stop
 
 
-def _describe(work: Work) -> None:
-    """Store what the fingerprints in this batch's headers stand for, once for each bucket."""
+def describe(work: Work) -> None:
+    """Store what the fingerprints in the bucket's headers and log stand for, once for each bucket."""
     if work.bucket in work.shared.described:
         return
+    work.shared.described.add(work.bucket)
     layout, conditions = work.plan.layout, work.plan.conditions
     for key, value in (
         (layout_key(layout.fingerprint), layout.encoded), (conditions_key(conditions.fingerprint), conditions.encoded)

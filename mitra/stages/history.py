@@ -12,7 +12,7 @@ from mitra.blueprint import Blueprint
 from mitra.conflict import conflict_letter
 from mitra.decode import decode_payload, payload_fields
 from mitra.event_time import EARLIEST_MS
-from mitra.history import CONFLICT, Events, History, LabelNotes, Result, Store, Touches, warm_up
+from mitra.history import CONFLICT, LOG_EVENTS, Events, History, LabelNotes, Result, Store, Touches, warm_up
 from mitra.kept_marks import KeptMarks
 from mitra.messages import (
     Control,
@@ -50,8 +50,16 @@ class Answered(NamedTuple):
 class HistoryStage:
     """Appends events to the histories of one subtask's buckets and answers their aggregates."""
 
-    def __init__(self, blueprint: Blueprint, cache_bytes: int, clock: Clock = wall_clock_ms, subtask: int = 0) -> None:
-        """Compile the aggregates; `cache_bytes` bounds the memory for entities kept decoded."""
+    def __init__(
+        self,
+        blueprint: Blueprint,
+        cache_bytes: int,
+        clock: Clock = wall_clock_ms,
+        subtask: int = 0,
+        *,
+        log_events: int = LOG_EVENTS,
+    ) -> None:
+        """Compile the aggregates; `cache_bytes` bounds the memory for entities kept decoded, `log_events` the log."""
         self._clock = clock
         self._job = blueprint.pipeline.job
         self._buckets = self._job.buckets
@@ -59,7 +67,7 @@ class HistoryStage:
         self._max_future_ms = blueprint.pipeline.limits.max_future_ms
         self._revisions = Revisions(blueprint, self._job.lanes)
         self._marks: dict[int, KeptMarks] = {}
-        self._history = History(self._revisions.nearest(0).plan, cache_bytes)
+        self._history = History(self._revisions.nearest(0).plan, cache_bytes, log_events)
         self._answered: dict[int, Answered] = {}
         self._fields = payload_fields(blueprint.pipeline.decided)
         self._entities = [entity.name for entity in blueprint.pipeline.entities]

@@ -76,13 +76,14 @@ class Twin:
     stores: dict = field(default_factory=lambda: {0: MemoryStore(), 1: MemoryStore()})
     oracles: dict = field(default_factory=dict)
     history: History | None = None
+    log_events: int = 0
 
     def oracle(self, entity: int, key: str) -> OracleHistory:
         return self.oracles.setdefault((entity, key), OracleHistory("fraud", self.absent_after))
 
     def feed(self, events, members, labels, cache_bytes) -> None:
         if self.history is None:
-            self.history = History(self.plan, cache_bytes)
+            self.history = History(self.plan, cache_bytes, self.log_events)
         for bucket in (0, 1):
             mine = [m for m in members if KEYS.index(m[2]) % 2 == bucket]
             my_labels = [x for x in labels if KEYS.index(x[1]) % 2 == bucket]
@@ -142,9 +143,18 @@ def scenarios(draw):
                 max_size=6,
             )
         )  # fmt: skip
-        steps.append((events, members, labels, draw(st.booleans()), draw(st.sampled_from([0, 9000, 1 << 20]))))
+        steps.append(
+            (
+                events,
+                members,
+                labels,
+                draw(st.booleans()),
+                draw(st.sampled_from([0, 9000, 1 << 20])),
+                draw(st.integers(0, 3)),
+            )
+        )
     sizes = draw(st.sampled_from([(20, 4, 128), (3, 1, 4), (1, 0, 2), (6, 2, 7)]))
-    return questions, absent_after, steps, sizes
+    return questions, absent_after, steps, sizes, draw(st.sampled_from([0, 1, 5, 30, 1000]))
 
 
 @pytest.fixture(autouse=True)
@@ -159,7 +169,7 @@ def _sizes(monkeypatch):
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 @given(scenarios())
 def test_histories_answer_what_the_oracle_answers(scenario):
-    questions, absent_after, steps, sizes = scenario
+    questions, absent_after, steps, sizes, log_events = scenario
     chunk.OPEN_MOST, chunk.OPEN_LEAST, chunk.SEGMENT_ROWS = sizes
     aggregates = [aggregate(q[0], entity, *q[1:]) for entity, q in questions]
     labels = Labels(
@@ -170,10 +180,16 @@ def test_histories_answer_what_the_oracle_answers(scenario):
         absent_is=None if absent_after is None else "legit",
         after_ms=absent_after or 0,
     )
-    plan = Plan(aggregates, LAYOUT, ENTITIES, labels, HistoryLimits())
-    twin = Twin(plan, [(entity, *q) for entity, q in questions], absent_after)
+    plans = [
+        Plan(aggregates[:count], LAYOUT, ENTITIES, labels, HistoryLimits()) for count in (len(aggregates) // 2, None)
+    ]
+    twin = Twin(plans[1], [(entity, *q) for entity, q in questions], absent_after, log_events=log_events)
     first: dict[str, PastEvent] = {}
-    for events, members, notes_of, restart, cache_bytes in steps:
+    for events, members, notes_of, restart, cache_bytes, plan in steps:
+        if plan < len(plans) and twin.plan is not plans[plan]:
+            twin.plan = plans[plan]
+            if twin.history is not None:
+                twin.history.replan(twin.plan)
         if restart:
             twin.history = None
         # An id has one time and kind: what differs under the same id is its content.

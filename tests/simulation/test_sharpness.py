@@ -12,6 +12,7 @@ from mitra.decide import Decider, State
 from mitra.hashing import text_hash
 from mitra.held_records import HeldRecords
 from mitra.history import History, MemoryStore
+from mitra.history.log import Log
 from mitra.kept_marks import KeptMarks
 from mitra.kept_revisions import KeptRevisions
 from mitra.messages import Marker, decode
@@ -232,6 +233,20 @@ def tell_once_only(patch: Patch) -> None:
     patch.setattr(Govern, "tick", lambda self, now_ms: ControlOutput())
 
 
+def ignore_the_log(patch: Patch) -> None:
+    patch.setattr(History, "_apply", lambda *_: None)
+
+
+def trim_the_log_too_early(patch: Patch) -> None:
+    trim = Log.trim
+    patch.setattr("mitra.history.log.TRIM", 1)
+    patch.setattr(Log, "trim", lambda self, needed, *rest: trim(self, self.next, *rest))
+
+
+def read_before_an_older_plans_rest_is_written(patch: Patch) -> None:
+    patch.setattr("mitra.history.loading.settle", lambda *_: None)
+
+
 CONTROL_DEFECTS: tuple[Callable[[Patch], None], ...] = (
     stamp_before_all_are_ready,
     take_answers_to_earlier_runs,
@@ -247,6 +262,9 @@ CONTROL_DEFECTS: tuple[Callable[[Patch], None], ...] = (
 )
 
 DEFECTS: tuple[Callable[[Patch], None], ...] = (
+    ignore_the_log,
+    trim_the_log_too_early,
+    read_before_an_older_plans_rest_is_written,
     forget_decisions,
     forget_parts,
     mix_duplicates_parts,
