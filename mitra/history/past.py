@@ -77,17 +77,17 @@ class Sample:
 class Past:
     """What tiles, totals and samples hold, in the order of an entity's plan; `packed` is the same for the kernels."""
 
-    def __init__(self, plan: EntityPlan) -> None:
-        """Start with nothing folded."""
+    def __init__(self, plan: EntityPlan, covered_ms: int = ALWAYS) -> None:
+        """Start with nothing folded; events up to `covered_ms` were dropped before, if there were any."""
         self.plan = plan
         self.folded_ms = ALWAYS
         self.tiles = 0
         self.starts = np.empty(0, np.int64)
         self.ends = np.empty(0, np.int64)
         self.payload = np.empty((0, plan.tile_words))
-        self.covered = np.full(len(plan.tiled), ALWAYS, np.int64)
-        self.totals = _no_totals(len(plan.lifetime))
-        self.samples = [Sample(ALWAYS) for _ in plan.distinct_sources]
+        self.covered = np.full(len(plan.tiled), covered_ms, np.int64)
+        self.totals = _no_totals(len(plan.lifetime), covered_ms)
+        self.samples = [Sample(covered_ms) for _ in plan.distinct_sources]
         self.texts: dict[int, bytes] = {}
         self._tiled = np.array([(*source, at) for source, at in plan.tiled.items()], np.int64).reshape(-1, 5)
         self._lifetime = np.array([(*source, 0) for source in plan.lifetime], np.int64).reshape(-1, 5)
@@ -279,14 +279,14 @@ def _expire(sample: Sample, oldest: int) -> None:
         sample.size = len(keep)
 
 
-def _no_totals(count: int) -> _Array:
+def _no_totals(count: int, covered_ms: int) -> _Array:
     totals = np.zeros((count, TOTAL_WORDS), np.int64)
     partials = totals.view(np.float64)
     partials[:, 3] = np.inf
     partials[:, 4] = -np.inf
     totals[:, FIRST_MS] = NEVER
     totals[:, LAST_MS] = ALWAYS
-    totals[:, COVERED_MS] = ALWAYS
+    totals[:, COVERED_MS] = covered_ms
     return totals
 
 

@@ -21,12 +21,12 @@ def retire(work: Work, record: Record, time_ms: int) -> None:
     newest_ms = max(time_ms, int(times[-1]))
     old = int(np.searchsorted(times, newest_ms - work.plan.keep_ms))
     count = max(old, work.shape.fold_rows) if rows >= work.shape.raw_limit else old
+    if count > old or work.plan.by_entity[record.entity].keeps_totals or record.past is not None:
+        fold_oldest(work, record, count, newest_ms)
     if old:
         info = work.cache.info[record.handle]
         info[GONE_MS] = max(int(info[GONE_MS]), int(times[old - 1]))
         record.directory.gone_ms = int(info[GONE_MS])
-    if count > old or work.plan.by_entity[record.entity].keeps_totals or record.past is not None:
-        fold_oldest(work, record, count, newest_ms)
     fold_notes(work, record, count, newest_ms)
     remove_oldest(work, record, count)
 
@@ -35,7 +35,7 @@ def fold_oldest(work: Work, record: Record, count: int, newest_ms: int) -> None:
     """Take the oldest rows into tiles, totals and samples."""
     past = record.past
     if past is None:
-        past = Past(work.plan.by_entity[record.entity])
+        past = Past(work.plan.by_entity[record.entity], int(work.cache.info[record.handle, GONE_MS]))
     word_column = FIELDS + work.shape.numeric + work.shape.texts
     thinned = past.fold(record.words, record.cap, count, work.shape.numeric, word_column, newest_ms, work.plan.keep_ms)
     wanted = past.wanted_texts()

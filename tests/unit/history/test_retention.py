@@ -132,3 +132,16 @@ def test_a_batch_that_overflows_the_rows_many_times_is_answered_as_one_event_at_
     single = [feed(history, store, [event]) for event in events]
     assert np.array_equal(whole.values, np.vstack([result.values for result in single]), equal_nan=True)
     assert whole.texts == [row for result in single for row in result.texts]
+
+
+def test_totals_that_begin_after_events_were_dropped_say_so():
+    feed_all = [payment(n, START + n * DAY // 4) for n in range(80)]
+    store = MemoryStore()
+    feed(History(plan_of(max_window_ms=10 * DAY, raw_events=64)), store, feed_all)
+    asked = (aggregate("sum", "customer", "amount"), aggregate("count", "customer", None, ("over", DAY)))
+    history = History(plan_of(*asked, max_window_ms=10 * DAY, raw_events=64))
+    for n in range(80, 160):
+        result = feed(history, store, [payment(n, START + n * DAY // 4)])
+        assert result.values[0, 0] < sum(1.0 + m % 7 for m in range(n + 1))
+        assert result.approximate is not None
+        assert result.approximate[0].tolist() == [True, False]
