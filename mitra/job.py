@@ -19,7 +19,7 @@ from pyflink.java_gateway import get_gateway
 from pyflink.table import Schema, StreamTableEnvironment
 
 from mitra.blueprint import Blueprint
-from mitra.history import LOG_EVENTS
+from mitra.history import JOURNAL_EVENTS
 from mitra.job_keys import MAX_PARALLELISM, spread_keys
 from mitra.job_log import decided_schema, write_log
 from mitra.pipeline import Pipeline
@@ -56,7 +56,7 @@ def build(env: StreamExecutionEnvironment, blueprint: Blueprint, history_cache_b
     _name(uids, "intake", routed)
     told = _told(tables, uids, "history", HISTORY, "message", message_type())
     answered = keyed(_union(routed, told), _BYTES()).process(
-        HistoryOperator(blueprint, history_cache_bytes, LOG_EVENTS), message_type()
+        HistoryOperator(blueprint, history_cache_bytes, JOURNAL_EVENTS), message_type()
     )
     _name(uids, f"history-of-{buckets}", answered)
     batched = _batch(tables, answered, batch_ms)

@@ -16,16 +16,16 @@ from operators.subtask import subtask_of
 class HistoryOperator(KeyedProcessFunction):
     """Answers the aggregates of the entities that a batch touches."""
 
-    def __init__(self, blueprint: Blueprint, cache_bytes: int, log_events: int) -> None:
+    def __init__(self, blueprint: Blueprint, cache_bytes: int, journal_events: int) -> None:
         """Take what the stage is compiled from, in `open`."""
         self._blueprint = blueprint
         self._cache_bytes = cache_bytes
-        self._log_events = log_events
+        self._journal_events = journal_events
 
     def open(self, runtime_context: RuntimeContext) -> None:
         """Compile the stage and its kernels."""
         self._stage = HistoryStage(
-            self._blueprint, self._cache_bytes, subtask=subtask_of(runtime_context), log_events=self._log_events
+            self._blueprint, self._cache_bytes, subtask=subtask_of(runtime_context), journal_events=self._journal_events
         )
         self._stage.warm_up()
         keys = spread_keys(self._blueprint.pipeline.job.buckets)

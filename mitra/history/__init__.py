@@ -5,7 +5,7 @@ arrived: a history never looks ahead, and late events are inserted where they be
 """
 
 from mitra.history.batch import CONFLICT, DUPLICATE, NEW, Events, LabelNotes, Result, Touches
-from mitra.history.history import LOG_EVENTS, History
+from mitra.history.history import JOURNAL_EVENTS, History
 from mitra.history.layout import Layout
 from mitra.history.plan import Plan
 from mitra.history.store import MemoryStore, Store
@@ -14,7 +14,7 @@ from mitra.history.warm import warm_up
 __all__ = [
     "CONFLICT",
     "DUPLICATE",
-    "LOG_EVENTS",
+    "JOURNAL_EVENTS",
     "NEW",
     "Events",
     "History",

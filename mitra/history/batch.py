@@ -2,13 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 NEW, DUPLICATE, CONFLICT = 0, 1, 2
 
+_Array = TypeVar("_Array", bound=NDArray[Any])
+
 Texts = Sequence[Sequence[str | None]]
+
+
+def as_read(array: _Array) -> _Array:
+    """Return an array that can't be written, like those in a message: kernels are compiled for these, and once more for others."""
+    array.flags.writeable = False
+    return array
 
 
 @dataclass(slots=True)
@@ -59,8 +68,9 @@ class LabelNotes:
     def some(self, places: Sequence[int]) -> "LabelNotes":
         """Return those at `places`."""
         return LabelNotes(
-            self.entity[places], [self.key[place] for place in places], self.id_hash[places], self.event_time_ms[places],
-            self.value[places], self.known_at_ms[places], self.version[places],
+            self.entity[places], [self.key[place] for place in places], as_read(self.id_hash[places]),
+            as_read(self.event_time_ms[places]), as_read(self.value[places]), as_read(self.known_at_ms[places]),
+            as_read(self.version[places]),
         )  # fmt: skip
 
 

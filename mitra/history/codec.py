@@ -45,7 +45,7 @@ class Directory(msgspec.Struct, array_like=True, gc=False):
     `segments`: number and rows of each sealed segment, oldest first, flat. `skip`: rows of the first segment that are gone.
     `due_day`: the day on which the sweep looks at this entity, -1 for none. `past`: 1 when tiles and totals are stored.
     `gone_ms`: the newest time of rows that were dropped for their age. `labels` holds the notes' words when they are few,
-    `labels_apart` says that they have a key of their own. `logged`: the newest entry of the bucket's log that is counted in.
+    `labels_apart` says that they have a key of their own. `counted`: the newest entry of the bucket's journal that is counted in.
     """
 
     due_day: int = -1
@@ -56,7 +56,7 @@ class Directory(msgspec.Struct, array_like=True, gc=False):
     gone_ms: int | None = None
     labels: bytes = b""
     labels_apart: bool = False
-    logged: int = 0
+    counted: int = 0
 
 
 _encode = msgspec.msgpack.Encoder().encode

@@ -21,7 +21,7 @@ class Record:
     segment, None until they are wanted; `names` are texts by hash that were looked up.
     `notes` are the used rows of `note_room`.
     `late`: the segments, by number, that rows were inserted into since they were written, with the texts of those by hash.
-    `changed`: the directory is to be encoded again. `since` is the entry of the log that changed the entity first since it was
+    `changed`: the directory is to be encoded again. `since` is the entry of the journal that changed the entity first since it was
     written, 0 if none did; `removed` are keys that are to go when it is written.
     """
 

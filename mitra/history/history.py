@@ -1,18 +1,18 @@
-"""The histories of one subtask: each batch is appended and answered, then logged or written, then remembered."""
+"""The histories of one subtask: each batch is appended and answered, then put into the journal or written, then remembered."""
 
 from mitra.history.appending import append
 from mitra.history.batch import Events, LabelNotes, Result, Touches
 from mitra.history.idle import relist, sweep
+from mitra.history.journal import Entry, Journal, batch_of, entry_of
 from mitra.history.loading import record_of
-from mitra.history.log import Entry, Log, batch_of, entry_of
 from mitra.history.noting import note_labels
 from mitra.history.plan import Plan
 from mitra.history.store import Store
 from mitra.history.work import Shared, Work
 from mitra.history.writing import describe, put, write
 
-LOG_EVENTS = 50_000
-"""What the log of a live job holds: applied within a few seconds after a restore, and most entities are written once for
+JOURNAL_EVENTS = 50_000
+"""What the journal of a live job holds: applied within a few seconds after a restore, and most entities are written once for
 many events."""
 
 
@@ -35,16 +35,16 @@ class History:
     One instance serves all the buckets of a subtask. It may be thrown away at any time: all it knows is in the stores.
     """
 
-    def __init__(self, plan: Plan, cache_bytes: int = 256 << 20, log_events: int = 0) -> None:
+    def __init__(self, plan: Plan, cache_bytes: int = 256 << 20, journal_events: int = 0) -> None:
         """Keep up to `cache_bytes` of entities in memory between batches, and more where more is still to be written.
 
-        With `log_events`, batches are logged, and entities are written when so many events have come since they changed.
+        With `journal_events`, batches are put into a journal, and entities are written when so many events have come since they changed.
         Without, each batch writes the entities that it touches.
         """
         self.plan = plan
         self._cache_bytes = cache_bytes
-        self._log_events = log_events
-        self._logs: dict[int, Log] = {}
+        self._journal_events = journal_events
+        self._journals: dict[int, Journal] = {}
         self._entities = [entity.name for entity in plan.by_entity]
         self._shared = Shared(plan, cache_bytes)
 
@@ -66,16 +66,16 @@ class History:
         If anything raises, nothing counts as remembered that the store may lack.
         """
         try:
-            log = self._logs.get(bucket) or self._open(bucket, store)
-            work = Work(self._shared, bucket, store, events, log.next - 1)
+            journal = self._journals.get(bucket) or self._open(bucket, store)
+            work = Work(self._shared, bucket, store, events, journal.next - 1)
             if labels is not None:
                 note_labels(work, labels)
             result = append(work, touches)
             sweep(work, clock_ms)
-            if self._log_events and (len(touches.event) or labels is not None):
+            if self._journal_events and (len(touches.event) or labels is not None):
                 entry = entry_of(self.plan.layout, self._entities, clock_ms, events, touches, labels)
-                log.append(work.entries, entry)
-            write(work, log, self._log_events // len(self._logs))
+                journal.append(work.entries, entry)
+            write(work, journal, self._journal_events // len(self._journals))
         except BaseException:
             self._abandon(bucket)
             raise
@@ -84,29 +84,29 @@ class History:
         cache.trim()
         return result
 
-    def _open(self, bucket: int, store: Store) -> Log:
-        """Apply what the bucket's log has, where the entities as they were written haven't counted it in."""
-        log = Log(store)
-        for number, entry in enumerate(log.stored, log.first):
+    def _open(self, bucket: int, store: Store) -> Journal:
+        """Apply what the bucket's journal has, where the entities as they were written haven't counted it in."""
+        journal = Journal(store)
+        for number, entry in enumerate(journal.stored, journal.first):
             self._apply(bucket, store, number, entry)
-        log.stored.clear()
-        self._logs[bucket] = log
-        return log
+        journal.stored.clear()
+        self._journals[bucket] = journal
+        return journal
 
     def _apply(self, bucket: int, store: Store, number: int, entry: Entry) -> None:
         layout = self._shared.reader.layout(entry.layout, store)
         events, touches, labels = batch_of(entry, layout, self.plan.layout, self._entities)
         work = Work(self._shared, bucket, store, events, number)
 
-        def counted(entity: int, key: str) -> bool:
-            return record_of(work, entity, key).directory.logged >= number
+        def has(entity: int, key: str) -> bool:
+            return record_of(work, entity, key).directory.counted >= number
 
         if labels is not None:
-            fresh = [i for i, key in enumerate(labels.key) if not counted(int(labels.entity[i]), key)]
+            fresh = [i for i, key in enumerate(labels.key) if not has(int(labels.entity[i]), key)]
             note_labels(work, labels.some(fresh))
-        fresh = [i for i, key in enumerate(touches.key) if not counted(int(touches.entity[i]), key)]
+        fresh = [i for i, key in enumerate(touches.key) if not has(int(touches.entity[i]), key)]
         append(work, touches.some(fresh))
-        for name in [name for name, record in work.touched.items() if record.directory.logged >= number]:
+        for name in [name for name, record in work.touched.items() if record.directory.counted >= number]:
             del work.touched[name]
         relist(work, entry.clock_ms)
         dirty = self._shared.dirty.setdefault(bucket, {})
@@ -119,8 +119,8 @@ class History:
         self._shared.cache.used(work.touched.values())
 
     def _abandon(self, bucket: int) -> None:
-        """Forget what is in memory of a bucket: the store has what was counted before, and its log."""
-        self._logs.pop(bucket, None)
+        """Forget what is in memory of a bucket: the store has what was counted before, and its journal."""
+        self._journals.pop(bucket, None)
         for shared in (self._shared, *self._shared.older):
             shared.days.pop(bucket, None)
             shared.described.discard(bucket)

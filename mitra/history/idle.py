@@ -38,7 +38,7 @@ def sweep(work: Work, clock_ms: int) -> None:
 
 
 def relist(work: Work, clock_ms: int) -> None:
-    """List the entities that are new to a bucket whose log is applied: their headers don't say yet where they stand."""
+    """List the entities that are new to a bucket whose journal is applied: their headers don't say yet where they stand."""
     index = DayIndex(work.store, work.entries, work.removed, work.shared.days.get(work.bucket))
     work.shared.days[work.bucket] = index.days
     listed: dict[int, list[str]] = {}

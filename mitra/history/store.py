@@ -75,10 +75,10 @@ def day_key(day: int, chunk: int) -> str:
     return f"\0day\0{day}\0{chunk}"
 
 
-def log_key(number: int) -> str:
-    """Return the key of an entry of the bucket's log."""
-    return f"\0log\0{number:x}"
+def journal_key(number: int) -> str:
+    """Return the key of an entry of the bucket's journal."""
+    return f"\0journal\0{number:x}"
 
 
-LOG_KEY = "\0log"
+JOURNAL_KEY = "\0journal"
 DAYS_KEY = "\0days"

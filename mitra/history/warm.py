@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mitra.history.batch import Events, LabelNotes, Touches
+from mitra.history.batch import Events, LabelNotes, Touches, as_read
 from mitra.history.history import History
 from mitra.history.layout import Layout
 from mitra.history.plan import Plan
@@ -27,8 +27,9 @@ def warm_up() -> None:
             n = 30
             ids = np.arange(n, dtype=np.int64) + 1 + n * batch
             events = Events(
-                np.zeros(n, np.uint8), ids * 10, ids, ids << 32, np.ones((n, 1)), np.ones((n, 1), np.int64), [["a"]] * n
-            )
+                np.zeros(n, np.uint8), as_read(ids * 10), as_read(ids), as_read(ids << 32), as_read(np.ones((n, 1))),
+                as_read(np.ones((n, 1), np.int64)), [["a"]] * n,
+            )  # fmt: skip
             touches = Touches(np.zeros(n, np.uint8), np.arange(n, dtype=np.int32), ["k"] * n)
             notes = LabelNotes(np.zeros(1, np.uint8), ["k"], ids[:1], ids[:1] * 10, np.ones(1), ids[:1] * 20, ids[:1])
-            history.process(0, store, events, touches, notes, 1000)
+            history.process(0, store, events, touches, notes.some([0]), 1000)

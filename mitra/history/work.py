@@ -86,15 +86,15 @@ class Work:
     """One call of `process`: the entities it touches, what it is going to write and which keys go afterwards.
 
     `kept` are idle entities that only lifetime totals are left of. `at_once`: entities that are written with this batch, for the
-    day's list that they stand in is. `encoded_texts`: each event's texts as they are stored. `logged`: the newest entry of the
-    bucket's log that is counted in when the call begins.
+    day's list that they stand in is. `encoded_texts`: each event's texts as they are stored. `counted`: the newest entry of the
+    bucket's journal that is counted in when the call begins.
     """
 
     shared: Shared
     bucket: int
     store: Store
     events: Events
-    logged: int = 0
+    counted: int = 0
     touched: dict[str, Record] = field(default_factory=dict)
     entries: dict[str, bytes] = field(default_factory=dict)
     removed: list[str] = field(default_factory=list)

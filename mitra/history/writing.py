@@ -1,4 +1,4 @@
-"""Writes what batches changed: into the log at once, each entity itself when the log has held its changes for long enough."""
+"""Writes what batches changed: into the journal at once, each entity itself when the journal has held its changes for long enough."""
 
 from collections.abc import Iterable, Sequence
 from itertools import takewhile
@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from mitra.history import codec, sealing
 from mitra.history.columns import EXTRA_BYTES, HEADER_WORDS, NOTES_CHANGED, ROWS, SEALED
 from mitra.history.entity import Record
+from mitra.history.journal import Journal
 from mitra.history.labels import INLINE_NOTES
-from mitra.history.log import Log
 from mitra.history.sealing import rewrite_late, seal
 from mitra.history.store import conditions_key, labels_key, layout_key, tiles_key
 from mitra.history.stored_rows import encode_headers
@@ -26,19 +26,19 @@ LEFT_BEHIND = 64
 """Of what an older plan has left, so many entities are written with a batch."""
 
 
-def write(work: Work, log: Log, most: int) -> None:
-    """Write what is due after a batch: what the log has held while `most` newer events came; all there is when `most` is 0.
+def write(work: Work, journal: Journal, most: int) -> None:
+    """Write what is due after a batch: what the journal has held while `most` newer events came; all there is when `most` is 0.
 
-    Entries of the log that nobody needs any more are removed.
+    Entries of the journal that nobody needs any more are removed.
     """
     shared = work.shared
-    newest = log.next - 1
+    newest = journal.next - 1
     dirty = shared.dirty.setdefault(work.bucket, {})
     for name, record in work.touched.items():
         if not record.since:
             record.since = newest
             dirty[name] = record
-    too_old = log.too_old(most)
+    too_old = journal.too_old(most)
     due = list(takewhile(lambda record: record.since <= too_old, dirty.values()))
     if work.cache.size_bytes > work.cache.limit_bytes:
         due = list(_first(dirty.values(), max(len(due), AHEAD * len(work.touched))))
@@ -55,8 +55,8 @@ def write(work: Work, log: Log, most: int) -> None:
         _write_older(work, older, list(_first(left.values(), LEFT_BEHIND)))
     shared.older = [older for older in shared.older if any(older.dirty.values())]
     everyone = (one.dirty.get(work.bucket, {}) for one in (shared, *shared.older))
-    needed = min((next(iter(one.values())).since for one in everyone if one), default=log.next)
-    log.trim(needed, work.entries, work.removed)
+    needed = min((next(iter(one.values())).since for one in everyone if one), default=journal.next)
+    journal.trim(needed, work.entries, work.removed)
     put(work)
 
 
@@ -76,7 +76,7 @@ def settle(work: Work, older: Shared, name: str) -> None:
     """Write an entity that an older plan has left, before it is read under the one at hand."""
     record = older.dirty.get(work.bucket, {}).get(name)
     if record is not None:
-        at_once = Work(work.shared, work.bucket, work.store, work.events, work.logged)
+        at_once = Work(work.shared, work.bucket, work.store, work.events, work.counted)
         _write_older(at_once, older, [record])
         put(at_once)
 
@@ -86,7 +86,7 @@ def _write_older(work: Work, older: Shared, records: Sequence[Record]) -> None:
     if not records:
         return
     mine = Work(older, work.bucket, work.store, work.events)
-    encode(mine, records, work.logged)
+    encode(mine, records, work.counted)
     describe(mine)
     work.entries.update(mine.entries)
     work.removed += mine.removed
@@ -103,8 +103,8 @@ def put(work: Work) -> None:
         work.store.remove(key)
 
 
-def encode(work: Work, records: Sequence[Record], logged: int) -> None:
-    """Add entities to what is written; their headers say that entry `logged` of the log is counted in."""
+def encode(work: Work, records: Sequence[Record], counted: int) -> None:
+    """Add entities to what is written; their headers say that entry `counted` of the journal is counted in."""
     if not records:
         return
     info = work.cache.info
@@ -119,8 +119,8 @@ def encode(work: Work, records: Sequence[Record], logged: int) -> None:
         if record.past_changed and record.past is not None:
             work.entries[tiles_key(record.key)] = record.past.encode()
             record.past_changed = False
-        if record.changed or record.directory.logged != logged:
-            record.directory.logged = logged
+        if record.changed or record.directory.counted != counted:
+            record.directory.counted = counted
             record.extra = codec.encode_directory(record.directory)
             record.changed = False
             info[record.handle, EXTRA_BYTES] = len(record.extra)
@@ -168,7 +168,7 @@ def _headers(work: Work, records: Sequence[Record], handles: _Array) -> None:
 
 
 def describe(work: Work) -> None:
-    """Store what the fingerprints in the bucket's headers and log stand for, once for each bucket."""
+    """Store what the fingerprints in the bucket's headers and journal stand for, once for each bucket."""
     if work.bucket in work.shared.described:
         return
     work.shared.described.add(work.bucket)

@@ -12,7 +12,7 @@ from mitra.blueprint import Blueprint
 from mitra.conflict import conflict_letter
 from mitra.decode import decode_payload, payload_fields
 from mitra.event_time import EARLIEST_MS
-from mitra.history import CONFLICT, LOG_EVENTS, Events, History, LabelNotes, Result, Store, Touches, warm_up
+from mitra.history import CONFLICT, JOURNAL_EVENTS, Events, History, LabelNotes, Result, Store, Touches, warm_up
 from mitra.kept_marks import KeptMarks
 from mitra.messages import (
     Control,
@@ -57,9 +57,9 @@ class HistoryStage:
         clock: Clock = wall_clock_ms,
         subtask: int = 0,
         *,
-        log_events: int = LOG_EVENTS,
+        journal_events: int = JOURNAL_EVENTS,
     ) -> None:
-        """Compile the aggregates; `cache_bytes` bounds the memory for entities kept decoded, `log_events` the log."""
+        """Compile the aggregates; `cache_bytes` bounds the memory for entities kept decoded, `journal_events` the log."""
         self._clock = clock
         self._job = blueprint.pipeline.job
         self._buckets = self._job.buckets
@@ -67,13 +67,14 @@ class HistoryStage:
         self._max_future_ms = blueprint.pipeline.limits.max_future_ms
         self._revisions = Revisions(blueprint, self._job.lanes)
         self._marks: dict[int, KeptMarks] = {}
-        self._history = History(self._revisions.nearest(0).plan, cache_bytes, log_events)
+        self._history = History(self._revisions.nearest(0).plan, cache_bytes, journal_events)
         self._answered: dict[int, Answered] = {}
         self._fields = payload_fields(blueprint.pipeline.decided)
         self._entities = [entity.name for entity in blueprint.pipeline.entities]
         self._kinds = blueprint.pipeline.events
         self._topics = blueprint.source_topics
         self._clocks: dict[int, dict[int, tuple[int, float]]] = {}
+        self._opened_ms: dict[int, float] = {}
         layout = blueprint.layout
         self._no_events = _no_events(len(layout.numeric), len(layout.text))
         self._no_touches = Touches(np.empty(0, dtype=np.uint8), np.empty(0, dtype=np.int32), [])
@@ -166,13 +167,17 @@ class HistoryStage:
     def _bucket_clock(self, bucket: int, lane: int, clock_ms: int) -> int:
         """Return the least event-time clock over the lanes that this bucket has heard of lately.
 
-        A lane that has read labels only has no clock yet, and one that is silent holds nobody up.
+        A lane that has read labels only has no clock yet, and one that is silent holds nobody up. After a restore all have to be
+        heard of, or to have been silent for so long: one alone may be months ahead, and what seemed idle would be let go of.
         """
         clocks = self._clocks.setdefault(bucket, {})
         now_ms = self._clock()
+        opened_ms = self._opened_ms.setdefault(bucket, now_ms)
         if clock_ms >= EARLIEST_MS:
             before_ms, _ = clocks.get(lane, (clock_ms, now_ms))
             clocks[lane] = max(clock_ms, before_ms), now_ms
+        if len(clocks) < self._job.lanes and now_ms < opened_ms + _SILENT_MS:
+            return EARLIEST_MS
         return min((clock for clock, heard_ms in clocks.values() if heard_ms >= now_ms - _SILENT_MS), default=clock_ms)
 
     def _events(self, bucket: int, store: Store, batch: EventBatch) -> Emit:

@@ -76,14 +76,14 @@ class Twin:
     stores: dict = field(default_factory=lambda: {0: MemoryStore(), 1: MemoryStore()})
     oracles: dict = field(default_factory=dict)
     history: History | None = None
-    log_events: int = 0
+    journal_events: int = 0
 
     def oracle(self, entity: int, key: str) -> OracleHistory:
         return self.oracles.setdefault((entity, key), OracleHistory("fraud", self.absent_after))
 
     def feed(self, events, members, labels, cache_bytes) -> None:
         if self.history is None:
-            self.history = History(self.plan, cache_bytes, self.log_events)
+            self.history = History(self.plan, cache_bytes, self.journal_events)
         for bucket in (0, 1):
             mine = [m for m in members if KEYS.index(m[2]) % 2 == bucket]
             my_labels = [x for x in labels if KEYS.index(x[1]) % 2 == bucket]
@@ -169,7 +169,7 @@ def _sizes(monkeypatch):
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 @given(scenarios())
 def test_histories_answer_what_the_oracle_answers(scenario):
-    questions, absent_after, steps, sizes, log_events = scenario
+    questions, absent_after, steps, sizes, journal_events = scenario
     chunk.OPEN_MOST, chunk.OPEN_LEAST, chunk.SEGMENT_ROWS = sizes
     aggregates = [aggregate(q[0], entity, *q[1:]) for entity, q in questions]
     labels = Labels(
@@ -183,7 +183,7 @@ def test_histories_answer_what_the_oracle_answers(scenario):
     plans = [
         Plan(aggregates[:count], LAYOUT, ENTITIES, labels, HistoryLimits()) for count in (len(aggregates) // 2, None)
     ]
-    twin = Twin(plans[1], [(entity, *q) for entity, q in questions], absent_after, log_events=log_events)
+    twin = Twin(plans[1], [(entity, *q) for entity, q in questions], absent_after, journal_events=journal_events)
     first: dict[str, PastEvent] = {}
     for events, members, notes_of, restart, cache_bytes, plan in steps:
         if plan < len(plans) and twin.plan is not plans[plan]:

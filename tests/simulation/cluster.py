@@ -85,10 +85,10 @@ class Cluster:
         """Make new stages, which know nothing, over the durable state."""
         self.parallelism = parallelism
         cache_bytes = self.rng.choice((0, 4_000, 1 << 20))
-        log_events = self.rng.choice((0, 1, 10, 100, 1000))
+        journal_events = self.rng.choice((0, 1, 10, 100, 1000))
         self._intake = self.setting.intake(self.control_end)
         self._history_stages: list[HistoryStage] = [
-            self.setting.history(cache_bytes, log_events) for _ in range(parallelism)
+            self.setting.history(cache_bytes, journal_events) for _ in range(parallelism)
         ]
         self._decide_stages: list[DecideStage] = [self.setting.decide() for _ in range(parallelism)]
         self._govern_stage: GovernStage | None = None

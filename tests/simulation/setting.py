@@ -104,8 +104,8 @@ class Setting:
             found = self._intakes[control_end] = Intake(blueprint, self.clock)
         return found
 
-    def history(self, cache_bytes: int, log_events: int) -> HistoryStage:
-        stage = HistoryStage(self.blueprint, cache_bytes, self.clock, log_events=log_events)
+    def history(self, cache_bytes: int, journal_events: int) -> HistoryStage:
+        stage = HistoryStage(self.blueprint, cache_bytes, self.clock, journal_events=journal_events)
         stage._revisions = SharedRevisions(self.blueprint, self.pipeline.job.lanes)
         return stage
 

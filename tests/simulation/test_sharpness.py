@@ -12,7 +12,7 @@ from mitra.decide import Decider, State
 from mitra.hashing import text_hash
 from mitra.held_records import HeldRecords
 from mitra.history import History, MemoryStore
-from mitra.history.log import Log
+from mitra.history.journal import Journal
 from mitra.kept_marks import KeptMarks
 from mitra.kept_revisions import KeptRevisions
 from mitra.messages import Marker, decode
@@ -233,14 +233,14 @@ def tell_once_only(patch: Patch) -> None:
     patch.setattr(Govern, "tick", lambda self, now_ms: ControlOutput())
 
 
-def ignore_the_log(patch: Patch) -> None:
+def ignore_the_journal(patch: Patch) -> None:
     patch.setattr(History, "_apply", lambda *_: None)
 
 
-def trim_the_log_too_early(patch: Patch) -> None:
-    trim = Log.trim
-    patch.setattr("mitra.history.log.TRIM", 1)
-    patch.setattr(Log, "trim", lambda self, needed, *rest: trim(self, self.next, *rest))
+def trim_the_journal_too_early(patch: Patch) -> None:
+    trim = Journal.trim
+    patch.setattr("mitra.history.journal.TRIM", 1)
+    patch.setattr(Journal, "trim", lambda self, needed, *rest: trim(self, self.next, *rest))
 
 
 def read_before_an_older_plans_rest_is_written(patch: Patch) -> None:
@@ -262,8 +262,8 @@ CONTROL_DEFECTS: tuple[Callable[[Patch], None], ...] = (
 )
 
 DEFECTS: tuple[Callable[[Patch], None], ...] = (
-    ignore_the_log,
-    trim_the_log_too_early,
+    ignore_the_journal,
+    trim_the_journal_too_early,
     read_before_an_older_plans_rest_is_written,
     forget_decisions,
     forget_parts,

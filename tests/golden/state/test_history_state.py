@@ -98,7 +98,7 @@ def _small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("_small_segments")
 def test_this_release_writes_the_golden_bytes() -> None:
     store = MemoryStore()
-    fill(History(PLAN, log_events=40), store)
+    fill(History(PLAN, journal_events=40), store)
     if os.environ.get("MITRA_WRITE_GOLDEN"):
         bucket = {key: base64.b64encode(data).decode() for key, data in sorted(store.data.items())}
         told = answers(History(PLAN), MemoryStore(dict(store.data)))
@@ -110,7 +110,7 @@ def test_this_release_writes_the_golden_bytes() -> None:
     assert written == {key: unpacked(key, base64.b64decode(data)) for key, data in golden.items()}
     kinds = {key.split("\0")[1] if key.startswith("\0") else "header" for key in golden}
     assert {"s" if kind[:1] == "s" else kind for kind in kinds} == {
-        "header", "s", "t", "l", "layout", "conditions", "day", "days", "log",
+        "header", "s", "t", "l", "layout", "conditions", "day", "days", "journal",
     }  # fmt: skip
     assert any(key.startswith("\0s") and base64.b64decode(data)[7] & 0x80 for key, data in golden.items())
 

@@ -1,8 +1,8 @@
-"""The log of a bucket: what came in lately, so that an entity that many batches touch is written once and not with each.
+"""The journal of a bucket: what came in lately, so that an entity that many batches touch is written once and not with each.
 
-Every batch is put into the log as it came, which is a tenth of the bytes of the entities it touches. An entity that it
-changes is *dirty* until its bytes are written: when the events logged since its first change are more than the log is to hold.
-A restored bucket is its entities as they were written, and the log applied to them; each header says up to where it has it.
+Every batch is put into the journal as it came, which is a tenth of the bytes of the entities it touches. An entity that it
+changes is *dirty* until its bytes are written: when more events have come since its first change than the journal is to hold.
+A restored bucket is its entities as they were written, and the journal applied to them; each header says up to where it has it.
 """
 
 from collections import deque
@@ -14,17 +14,17 @@ from numpy.typing import NDArray
 
 from mitra.errors import MitraError
 from mitra.hashing import text_hash
-from mitra.history.batch import Events, LabelNotes, Touches
+from mitra.history.batch import Events, LabelNotes, Touches, as_read
 from mitra.history.layout import GONE_KIND, Layout
-from mitra.history.store import LOG_KEY, Store, log_key
+from mitra.history.store import JOURNAL_KEY, Store, journal_key
 from mitra.versioned import rest_of
 
 VERSION = 1
-TRIM = 64  # entries are removed when so many can be: what is written of the log's beginning is then next to nothing
+TRIM = 64  # entries are removed when so many can be: what is written of the journal's beginning is then next to nothing
 
 
-class LogStateError(MitraError):
-    """The log in state was written by a newer release, or isn't whole."""
+class JournalStateError(MitraError):
+    """The journal in state was written by a newer release, or isn't whole."""
 
 
 class _Labels(msgspec.Struct, array_like=True, gc=False):
@@ -61,7 +61,7 @@ class Entry(msgspec.Struct, array_like=True, gc=False):
 
 
 class _Begin(msgspec.Struct, array_like=True):
-    """The number of the log's first entry."""
+    """The number of the journal's first entry."""
 
     first: int
 
@@ -70,22 +70,22 @@ _VERSION = bytes([VERSION])
 _encode = msgspec.msgpack.Encoder().encode
 _decode_entry = msgspec.msgpack.Decoder(Entry).decode
 _decode_begin = msgspec.msgpack.Decoder(_Begin).decode
-_WHAT = "a bucket's log has"
+_WHAT = "a bucket's journal has"
 
 
-class Log:
-    """The log of one bucket: entries `first` to `next` - 1 lie in the store. Numbers count from 1."""
+class Journal:
+    """The journal of one bucket: entries `first` to `next` - 1 lie in the store. Numbers count from 1."""
 
     def __init__(self, store: Store) -> None:
-        """Find the log that a store holds; `stored` are its entries, to be applied."""
-        data = store.get(LOG_KEY)
-        self.first = 1 if data is None else _decode_begin(rest_of(data, VERSION, _WHAT, LogStateError)).first
+        """Find the journal that a store holds; `stored` are its entries, to be applied."""
+        data = store.get(JOURNAL_KEY)
+        self.first = 1 if data is None else _decode_begin(rest_of(data, VERSION, _WHAT, JournalStateError)).first
         self.next = self.first
         self.stored: list[Entry] = []
         self._sizes: deque[tuple[int, int]] = deque()
         self._events = 0
-        while (data := store.get(log_key(self.next))) is not None:
-            entry = _decode_entry(rest_of(data, VERSION, _WHAT, LogStateError))
+        while (data := store.get(journal_key(self.next))) is not None:
+            entry = _decode_entry(rest_of(data, VERSION, _WHAT, JournalStateError))
             self.stored.append(entry)
             self._count(len(entry.texts) + (0 if entry.labels is None else len(entry.labels.keys)))
 
@@ -96,7 +96,7 @@ class Log:
 
     def append(self, entries: dict[str, bytes], entry: Entry) -> None:
         """Add the next entry to what is written."""
-        entries[log_key(self.next)] = _VERSION + _encode(entry)
+        entries[journal_key(self.next)] = _VERSION + _encode(entry)
         self._count(len(entry.texts) + (0 if entry.labels is None else len(entry.labels.keys)))
 
     def too_old(self, events: int) -> int:
@@ -110,15 +110,15 @@ class Log:
     def trim(self, needed: int, entries: dict[str, bytes], removed: list[str]) -> None:
         """Remove the entries before number `needed`, when they are many."""
         if needed - self.first >= TRIM:
-            removed += [log_key(number) for number in range(self.first, needed)]
+            removed += [journal_key(number) for number in range(self.first, needed)]
             self.first = needed
-            entries[LOG_KEY] = _VERSION + _encode(_Begin(needed))
+            entries[JOURNAL_KEY] = _VERSION + _encode(_Begin(needed))
 
 
 def entry_of(
     layout: Layout, entities: Sequence[str], clock_ms: int, events: Events, touches: Touches, labels: LabelNotes | None
 ) -> Entry:
-    """Return a batch as it is logged."""
+    """Return a batch as the journal has it."""
     noted = None
     if labels is not None:
         noted = _Labels(
@@ -135,7 +135,7 @@ def entry_of(
 def batch_of(
     entry: Entry, old: Layout, layout: Layout, entities: Sequence[str]
 ) -> tuple[Events, Touches, LabelNotes | None]:
-    """Return a logged batch in the columns of `layout`, with `entities` numbered as the plan's.
+    """Return a batch of the journal in the columns of `layout`, with `entities` numbered as the plan's.
 
     As with rows in state, a field that `old` didn't have is missing. What entities that are gone were touched by is left out.
     """
@@ -157,9 +157,9 @@ def batch_of(
         kind=kind_of[kinds],
         time_ms=np.frombuffer(entry.times_ms, np.int64),
         id_hash=np.frombuffer(entry.ids, np.int64),
-        content_hash=contents if same else np.zeros(count, np.int64),
-        numbers=shown,
-        text_hashes=hashes.reshape(count, len(layout.text)),
+        content_hash=contents if same else as_read(np.zeros(count, np.int64)),
+        numbers=as_read(shown),
+        text_hashes=as_read(hashes.reshape(count, len(layout.text))),
         texts=texts,
     )
     number_of = np.array([entities.index(name) if name in entities else -1 for name in entry.entities], np.int64)
@@ -172,7 +172,7 @@ def batch_of(
 
 def _labels_of(labels: _Labels, number_of: NDArray[np.int64]) -> LabelNotes:
     entities = number_of[np.frombuffer(labels.entities, np.uint8)]
-    logged = LabelNotes(
+    noted = LabelNotes(
         entity=np.maximum(entities, 0).astype(np.uint8),
         key=labels.keys,
         id_hash=np.frombuffer(labels.ids, np.int64),
@@ -181,4 +181,4 @@ def _labels_of(labels: _Labels, number_of: NDArray[np.int64]) -> LabelNotes:
         known_at_ms=np.frombuffer(labels.known_at_ms, np.int64),
         version=np.frombuffer(labels.versions, np.int64),
     )
-    return logged.some(np.flatnonzero(entities >= 0).tolist())
+    return noted.some(np.flatnonzero(entities >= 0).tolist())
