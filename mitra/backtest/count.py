@@ -14,22 +14,34 @@ import pyarrow as pa
 from mitra.backtest.figures import Caught, Figures, RuleFigures
 from mitra.replay.labels import read_labels
 from mitra.schema import Labels
-from rules import Rule
+from rules import OUTCOMES, ListDeclaration, Rule
 
 _MEMORY_MB = 384
 _LABELS = pa.schema([("place", pa.int64()), ("id", pa.string()), ("value", pa.float64()), ("known_at_ms", pa.int64())])
-_RULES = pa.schema([("id", pa.string()), ("catches", pa.bool_())])
+_RULES = pa.schema([("id", pa.string()), ("catches", pa.bool_()), ("spares", pa.bool_()), ("immutable", pa.bool_())])
 
 _CREATE = """
 create table payments (n bigint, id varchar, event_time bigint, money double, fired varchar[], undecided varchar[]);
 create table labels (place bigint, id varchar, value double, known_at_ms bigint);
-create table rules (id varchar, catches boolean);
+create table rules (id varchar, catches boolean, spares boolean, immutable boolean);
+create table marked (id varchar, mark varchar);
 """
 # Ids are compared as labels have them: whole floats and decimals without their point.
 _PAYMENTS = """
 insert into payments
 select row_number() over (), cast({id} as varchar), event_time, {money}, list_distinct(list_concat(rules, shadow)), not_evaluated
 from read_parquet($file) where not duplicate
+"""
+# A list fires on the payments of who is on it; a rule doesn't on those of whom it is snoozed for.
+_MARKED = """
+update payments set
+    fired = list_distinct(list_concat(list_filter(fired, lambda x: not list_contains(m.spared, x)), m.lists)),
+    undecided = list_filter(undecided, lambda x: not list_contains(m.spared, x))
+from (
+    select id, coalesce(list(distinct mark) filter (mark in (select id from rules)), []) as lists,
+    coalesce(list(distinct mark[8:]) filter (starts_with(mark, 'snooze:')), []) as spared
+    from marked group by id
+) m where m.id = payments.id
 """
 # As in a replay: of labels with one id and time the first in the files counts, and of those with several times the last.
 _TRUTH = """
@@ -46,7 +58,7 @@ select p.n, coalesce(l.fraud, $absent::boolean) as fraud from payments p left jo
 """
 _FIRED = """
 create table fired as
-select f.n, f.rule, r.catches, p.money, t.fraud
+select f.n, f.rule, r.catches, r.spares, r.immutable, p.money, t.fraud
 from (select n, unnest(fired) as rule from payments) f
 join rules r on r.id = f.rule join payments p on p.n = f.n join truth t on t.n = f.n
 """
@@ -57,7 +69,8 @@ coalesce(fsum(money) filter (fraud), 0), coalesce(fsum(money) filter (not fraud)
 _BY_RULE = f"select rule, {_SUMS} from fired group by rule"  # noqa: S608 - no value in it
 _TOGETHER = f"""
 select {_SUMS} from (
-    select n, any_value(money) as money, any_value(fraud) as fraud from fired where catches group by n
+    select n, any_value(money) as money, any_value(fraud) as fraud from fired group by n
+    having bool_or(catches) and (bool_or(immutable) or not bool_or(spares))
 )
 """  # noqa: S608 - no value in it
 _ALONE = """
@@ -91,16 +104,28 @@ def count(
     *,
     money: str | None = None,
     labels: LabelFiles | None = None,
+    lists: Sequence[ListDeclaration] = (),
+    marked: Any = None,
 ) -> Figures:
-    """Count what rules did. `money` is the column of what a payment is worth; `folder` takes what doesn't fit in memory."""
+    """Count what rules did. `money` is the column of what a payment is worth; `folder` takes what doesn't fit in memory.
+
+    `lists` are counted as rules are, by their marks; `marked` is the table of which payments are marked as what, if any is.
+    """
     with duckdb.connect(str(folder / "backtest.duckdb")) as database:
         database.execute(f"set memory_limit = '{_MEMORY_MB}MB'")
         database.execute(_CREATE)
         _load(database, decisions, money, labels)
-        catching = [[one.id for one in rules], [one.outcome != "allow" for one in rules]]
-        database.register("piece", pa.Table.from_arrays([pa.array(column) for column in catching], schema=_RULES))
+        kinds = [(one.id, one.outcome != "allow", False, False) for one in rules]
+        kinds += [(one.mark, one.kind != "allow", one.kind == "allow", one.immutable) for one in lists]
+        columns = zip(*kinds, strict=True) if kinds else [()] * len(_RULES)
+        database.register("piece", pa.Table.from_arrays([pa.array(one) for one in columns], schema=_RULES))
         database.execute("insert into rules select * from piece")
+        if marked is not None:
+            database.register("marks", marked)
+            database.execute("insert into marked select * from marks")
+            database.execute(_MARKED)
         database.execute(_FIRED)
+        rules = [*rules, *(Rule(id=one.mark, when="", outcome=OUTCOMES[one.outcome]) for one in lists)]
         return _Figures(database, has_money=money is not None, has_labels=labels is not None).of(rules, tested)
 
 

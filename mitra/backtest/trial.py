@@ -1,34 +1,43 @@
 """What a replay has live from the start: the rules and features of files, alone or over what is live."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 
-from control_stream import Context, LiveSet
+from control_stream import Context, LiveSet, Mark
 from control_stream.refusal import Refused
+from mitra.control.changes import Planned, hold
 from mitra.control.files import read_files
+from mitra.control.replay import Replay
 from mitra.errors import MitraError
-from rules import Rule, check_expressions, compile_features
+from rules import ListDeclaration, Rule, check_expressions, compile_features
 
 AMOUNT = "amount"
 """The field that money is counted in where nothing else is said."""
 
+LIST = "list:"
+"""What stands before the name of a list where it is told as a rule is."""
+
 _MONEY = "backtest_amount"
+_encode = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
     """Rules on trial. `tested` are the ids of those in the files; `money` is the feature that has what a payment is worth.
 
-    `left_out` is how many lists and snoozes the files have: their entries lie with histories, which begin empty here.
+    `left_out` is how many lists and snoozes the files have that aren't on trial: entries lie with histories, which begin empty
+    here. Those that are: `lists`, and in `marks` their entries and whom rules are snoozed for.
     """
 
     live: LiveSet
     tested: tuple[str, ...]
     left_out: int = 0
     money: str | None = None
+    lists: tuple[ListDeclaration, ...] = ()
+    marks: tuple[Mark, ...] = ()
 
     @property
     def left_out_text(self) -> str:
@@ -57,6 +66,27 @@ def read_trial(names: Sequence[str | Path], context: Context, base: LiveSet | No
     return Trial(live, tested, len(files.lists) + len(files.snoozes))
 
 
+def with_lists(trial: Trial, names: Sequence[str | Path], context: Context, base: Replay | None = None) -> Trial:
+    """Return the trial with the lists and snoozes of files, and those that are live in `base` besides.
+
+    Raises MitraError with what would be refused if they were pushed.
+    """
+    scratch = Replay(replace(context, authorize=None)) if base is None else base.fork(signed=False)
+    files = read_files(names, context, scratch.live.features)
+    changes = []
+    for number, one in enumerate(files.wanted()):
+        data = _encode({"change": one.kind, "id": f"trial/{number}", "author": "trial", **one.body})
+        changes.append(Planned(one, f"trial/{number}", data))
+    refused = hold(scratch, changes).refused
+    if refused:
+        raise MitraError("\n\n".join(f"{one.source}: {problem.render()}" for one, problem in refused))
+    named = tuple(f"{LIST}{one['name']}" for _, one in files.lists)
+    marks = tuple(scratch.marks.values())
+    return replace(
+        trial, tested=(*trial.tested, *named), left_out=0, lists=tuple(scratch.live.lists.values()), marks=marks
+    )
+
+
 def with_money(trial: Trial, context: Context, text: str | None) -> Trial:
     """Return the trial with a feature that has what a payment is worth: a field, or an expression over fields and features.
 
@@ -80,7 +110,7 @@ def with_money(trial: Trial, context: Context, text: str | None) -> Trial:
         known_as = f", such as {', '.join(numbers)}" if numbers else ""
         raise MitraError(f"--amount={text} is a {kind}; allowed: a number{known_as}")
     live = msgspec.structs.replace(trial.live, features={**trial.live.features, name: text})
-    return Trial(live, trial.tested, trial.left_out, name)
+    return replace(trial, live=live, money=name)
 
 
 def _free_name(taken: set[str] | Mapping[str, object]) -> str:

@@ -25,7 +25,7 @@ def add_test_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("files", metavar="FILE", nargs="+", help="a rule file, or a folder of them")
     parser.add_argument(
         "--on", type=Path, nargs="+", required=True, metavar="PAYMENTS",
-        help="past payments: Parquet, CSV or JSON lines, or folders of them",
+        help="past payments: Parquet, CSV or JSON lines, or folders of them; or a folder that `mitra replay` wrote",
     )  # fmt: skip
     parser.add_argument(
         "--labels", type=Path, nargs="+", default=[], metavar="LABELS", help="the labels, by transaction id"
@@ -36,6 +36,10 @@ def add_test_arguments(parser: argparse.ArgumentParser) -> None:
         help="how long after its transaction a label is known, such as 7d, where the file doesn't say",
     )
     parser.add_argument("--live", action="store_true", help="beside the rules that are live now")
+    parser.add_argument(
+        "--lists", action="store_true",
+        help="with the lists and snoozes of the files; with --live, with those that are live too",
+    )  # fmt: skip
     parser.add_argument(
         "--amount",
         metavar="FIELD",
@@ -48,21 +52,32 @@ def add_test_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_test(args: argparse.Namespace) -> int:
     """Replay under the rules, and tell what they came to."""
-    from mitra.backtest.run import Payments, find_payments, run_backtest  # noqa: PLC0415 - heavy modules, when needed
+    from mitra.backtest.run import (  # noqa: PLC0415 - heavy modules, when needed
+        Payments,
+        find_payments,
+        replayed_folder,
+        run_backtest,
+        run_on_table,
+    )
 
     check_parallelism(args.parallelism)
     for path in args.labels:
         if not path.is_file():
             raise MitraError(f"there is no file {path}")
-    payments = Payments(find_payments(args.on, args.labels), args.labels, label_delay_ms(args.label_delay))
+    folder = replayed_folder(args.on)
+    found = find_payments(args.on, args.labels) if folder is None else []
+    payments = Payments(found, args.labels, label_delay_ms(args.label_delay))
     pipeline = load_pipeline(args.pipeline)
-    trial = _trial(args)
+    trial = _trial(args, on_table=folder is not None)
     if not trial.tested:
         raise MitraError("the files hold no rule to test")
     with progress_bar() as progress:
-        figures, replayed = run_backtest(
-            Path(args.pipeline), pipeline, payments, trial, parallelism=args.parallelism, progress=progress
-        )
+        if folder is not None:
+            figures, replayed = run_on_table(pipeline, folder, payments, trial, progress)
+        else:
+            figures, replayed = run_backtest(
+                Path(args.pipeline), pipeline, payments, trial, parallelism=args.parallelism, progress=progress
+            )
     if args.json:
         print_json(document(figures, trial, replayed))
     else:
@@ -70,16 +85,23 @@ def run_test(args: argparse.Namespace) -> int:
     return 0
 
 
-def _trial(args: argparse.Namespace) -> "Trial":
-    from mitra.backtest.trial import read_trial, with_money  # noqa: PLC0415
+def _trial(args: argparse.Namespace, *, on_table: bool) -> "Trial":
+    from mitra.backtest.trial import AMOUNT, read_trial, with_lists, with_money  # noqa: PLC0415
     from mitra.control.replay import context_of  # noqa: PLC0415
 
     base = None
     if args.live:
         with open_session(args) as session:
-            base = session.replay.live
-    context = context_of(load_pipeline(args.pipeline))
-    return with_money(read_trial(args.files, context, base), context, args.amount)
+            base = session.replay
+    pipeline = load_pipeline(args.pipeline)
+    context = context_of(pipeline)
+    trial = read_trial(args.files, context, None if base is None else base.live)
+    if args.lists:
+        trial = with_lists(trial, args.files, context, base)
+    # A replay's table has no fields: without a feature that is the amount nobody knows what payments are worth.
+    if on_table and args.amount is None and AMOUNT not in {text.strip() for text in pipeline.features.values()}:
+        return trial
+    return with_money(trial, context, args.amount)
 
 
 def document(figures: "Figures", trial: "Trial", replayed: "Replayed") -> dict[str, Any]:
@@ -136,7 +158,7 @@ def tell(figures: "Figures", trial: "Trial", replayed: "Replayed") -> None:
     for remark in remarks(figures):
         print(remark)
     if trial.left_out:
-        print(trial.left_out_text)
+        print(f"{trial.left_out_text}; --lists tries them too")
     print(_summary(figures, replayed))
 
 

@@ -93,7 +93,7 @@ def test_payments_are_the_files_called_and_those_in_folders_but_for_labels(tmp_p
     ("files", "name", "told"),
     [
         ([], "", "has no payments"),
-        (["decisions.parquet"], "", "has a replay's decisions; name the payments that were replayed"),
+        (["decisions.parquet"], "", "has a replay's decisions; name it alone, or the payments"),
         ([], "missing.csv", "there is no file"),
     ],
 )

@@ -6,6 +6,8 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import mitra.backtest.run
@@ -137,3 +139,24 @@ def test_live_rules_stand_beside_those_on_trial(
         ["busy-terminal", "live", "review", "71"],
         ["regulars", "live", "now", "allow"],
     ]
+
+
+def test_a_replays_folder_is_judged_without_a_replay(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(mitra.backtest.run, "run_replay", None)
+    table = {"transaction_id": ["p1", "p2", "p3"], "event_time": [START_MS] * 3, "duplicate": [False] * 3}
+    table |= {"amount": [5.0, 700.0, 900.0], "customer_count_1h": [9, 1, 4]}
+    (folder / "done").mkdir()
+    pq.write_table(pa.table(table), folder / "done" / "decisions.parquet")
+    (folder / "rules.yaml").write_text(
+        "lists: [{name: mules, kind: block, by: customer}]\n"
+        "rules: [{id: big, when: 'amount > 500 and count(by=customer, over=\"1h\") > 1', outcome: review}]\n"
+    )
+    words = ["rules", "test", PIPELINE, str(folder / "rules.yaml"), "--on", str(folder / "done")]
+    assert main(words) == 0
+    printed = capsys.readouterr().out
+    assert printed.splitlines()[1].split() == "big live review 1 33.33% 0 1 900.00".split()
+    assert "1 list or snoozes in the files are left out: only rules are tried; --lists tries them too" in printed
+    assert main([*words, "--lists", "--json"]) == 0
+    assert [one["rule"] for one in json.loads(capsys.readouterr().out)["rules"]] == ["big", "list:mules"]
