@@ -183,7 +183,7 @@ def _read(
 ) -> DataStream:
     """Topics as a stream of (key, records read within a few milliseconds), each record with its metadata as one text."""
     options = {
-        **{f"properties.{name}": value for name, value in pipeline.kafka_properties.items()},
+        **{f"properties.{key}": value for key, value in pipeline.kafka_properties.items()},
         "connector": "kafka",
         "topic": ";".join(topics),
         "properties.bootstrap.servers": pipeline.bootstrap,
@@ -255,18 +255,43 @@ def _batch(tables: StreamTableEnvironment, stream: DataStream, batch_ms: int) ->
 def _sink(
     env: StreamExecutionEnvironment, tables: StreamTableEnvironment, decided: DataStream, pipeline: Pipeline, uids: Uids
 ) -> None:
-    """Take the arrays apart into records and write each to its topic, under its key."""
-    topics = {
-        DECISION: pipeline.topics.decisions,
-        DEAD_LETTER: pipeline.topics.dead_letters,
-        OUTCOME: pipeline.topics.outcomes,
-        PROBE: pipeline.topics.probe_results,
-        ACK: pipeline.topics.control_acks,
-        CHANGE: pipeline.topics.control,
-        MONITOR: pipeline.topics.monitor,
+    """Take the arrays apart into records and write each to its topic, under its key.
+
+    What only tells has a sink of its own that waits for no checkpoint, whatever is promised of decisions: acks and
+    changes are taken once however often they come, and figures are of the moment.
+    """
+    schema = decided_schema(logged=pipeline.log is not None)
+    tables.create_temporary_view("decided", tables.from_data_stream(decided, schema))
+    topics = pipeline.topics
+    counted = {
+        DECISION: topics.decisions,
+        DEAD_LETTER: topics.dead_letters,
+        OUTCOME: topics.outcomes,
+        # A probe proves the way that decisions take.
+        PROBE: topics.probe_results,
     }
+    telling = {ACK: topics.control_acks, CHANGE: topics.control, MONITOR: topics.monitor}
+    promise: dict[str, str] = {"sink.delivery-guarantee": pipeline.delivery}
+    if pipeline.delivery == "exactly-once":
+        promise["sink.transactional-id-prefix"] = pipeline.name
+        # Below the broker's transaction.max.timeout.ms (15 min), above checkpoint and restart; the pipeline may say more.
+        promise["properties.transaction.timeout.ms"] = pipeline.kafka_properties.get("transaction.timeout.ms", "600000")
+    _write(env, tables, pipeline, uids, "sink", counted, promise)
+    _write(env, tables, pipeline, uids, "tell", telling, {"sink.delivery-guarantee": "at-least-once"})
+
+
+def _write(
+    env: StreamExecutionEnvironment,
+    tables: StreamTableEnvironment,
+    pipeline: Pipeline,
+    uids: Uids,
+    name: str,
+    topics: dict[str, str],
+    promise: dict[str, str],
+) -> None:
+    """Write the rows of some topics; `name` is the stage's."""
     options = {
-        **{f"properties.{name}": value for name, value in pipeline.kafka_properties.items()},
+        **{f"properties.{key}": value for key, value in pipeline.kafka_properties.items()},
         "connector": "kafka",
         "topic": ";".join(topics.values()),
         "properties.bootstrap.servers": pipeline.bootstrap,
@@ -275,27 +300,23 @@ def _sink(
         "key.fields": "k",
         "value.format": "raw",
         "value.fields-include": "EXCEPT_KEY",
-        "sink.delivery-guarantee": pipeline.delivery,
+        **promise,
     }
-    if pipeline.delivery == "exactly-once":
-        options["sink.transactional-id-prefix"] = pipeline.name
-        # Below the broker's transaction.max.timeout.ms (15 min), above checkpoint and restart; the pipeline may say more.
-        options.setdefault("properties.transaction.timeout.ms", "600000")
     tables.execute_sql(f"""
-        CREATE TEMPORARY TABLE sink_topics (k BYTES, v BYTES, `topic` STRING METADATA) WITH ({_options(options)})
+        CREATE TEMPORARY TABLE {name}_topics (k BYTES, v BYTES, `topic` STRING METADATA) WITH ({_options(options)})
     """)
-    schema = decided_schema(logged=pipeline.log is not None)
-    tables.create_temporary_view("decided", tables.from_data_stream(decided, schema))
     cases = " ".join(f"WHEN '{code}' THEN '{topic}'" for code, topic in topics.items())
+    codes = ", ".join(f"'{code}'" for code in topics)
     statements = tables.create_statement_set()
     statements.add_insert_sql(f"""
-        INSERT INTO sink_topics
+        INSERT INTO {name}_topics
         SELECT d.f1[u.place], u.v, CASE d.f0 {cases} END
         FROM decided AS d CROSS JOIN UNNEST(d.f2) WITH ORDINALITY AS u(v, place)
+        WHERE d.f0 IN ({codes})
     """)
     statements.attach_as_datastream()
     for transformation in env._j_stream_execution_environment.getTransformations():
-        uids.name_stage("sink", transformation)
+        uids.name_stage(name, transformation, {"calc": "pick", "calc#2": "calc"})
 
 
 def _options(options: dict[str, str]) -> str:

@@ -15,6 +15,7 @@ _KINDS = (
     ("KEYED PROCESS", ""),  # the stage itself
     ("KafkaSource", "records"),
     ("sink_topics", "records"),
+    ("tell_topics", "records"),
     ("WindowAggregate", "batch"),
     ("SinkConversion", "to-stream"),
     ("DataStreamToTable", "to-table"),
