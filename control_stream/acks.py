@@ -4,13 +4,14 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
-Status = Literal["refused", "scheduled", "prepared", "ready", "active", "running"]
+Status = Literal["refused", "scheduled", "loading", "prepared", "loaded", "failed", "ready", "active", "running"]
 Stage = Literal["govern", "intake", "history", "decide"]
 
 
 class Ack(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One answer. Those of govern are about the change `id`; those of the other stages about a revision, their id is empty.
 
+    `loaded` and `failed` alone are a decide bucket's, and about the models that the change `id` brings.
     `part` of `parts` is the number of the lane or bucket. `attempt` is the number of the Prepare or Activate that is
     answered, so that govern takes no answer for its own that was given to an earlier run of it.
     """

@@ -6,6 +6,7 @@ from typing import cast
 import msgspec
 
 from control_stream.limits import ControlLimits
+from control_stream.model_changes import ModelPut, ModelRetire, SetModelMode, model_mode, model_put, model_retire
 from control_stream.reading import Fields
 from control_stream.refusal import Refusal, Refused
 from mitra.errors import Problem
@@ -102,9 +103,15 @@ class TakeEffect(msgspec.Struct, frozen=True):
     of: str
 
 
+class TurnDown(msgspec.Struct, frozen=True):
+    """A worker can't load what a change brings, and the record's `reason` says why: govern writes it."""
+
+    of: str
+
+
 Body = (
     RulePut | RuleMode | RuleRetire | ListPut | ListAdd | ListRemove | Snooze
-    | FeaturePut | FeatureRetire | Rollback | TakeEffect
+    | FeaturePut | FeatureRetire | ModelPut | SetModelMode | ModelRetire | Rollback | TakeEffect | TurnDown
 )  # fmt: skip
 
 
@@ -282,6 +289,11 @@ def _take_effect(fields: Fields, limits: ControlLimits) -> Body:
     return TakeEffect(fields.text("of", most=ID_CHARACTERS))
 
 
+def _turn_down(fields: Fields, limits: ControlLimits) -> Body:
+    del limits
+    return TurnDown(fields.text("of", most=ID_CHARACTERS))
+
+
 _BODIES: Mapping[str, Callable[[Fields, ControlLimits], Body | None]] = {
     "rule.put": _rule_put,
     "rule.mode": _rule_mode,
@@ -292,11 +304,15 @@ _BODIES: Mapping[str, Callable[[Fields, ControlLimits], Body | None]] = {
     "snooze": _snooze,
     "feature.put": _feature_put,
     "feature.retire": _feature_retire,
+    "model.put": model_put,
+    "model.mode": model_mode,
+    "model.retire": model_retire,
     "rollback": _rollback,
     "take_effect": _take_effect,
+    "turn_down": _turn_down,
 }
-CHANGES = tuple(kind for kind in _BODIES if kind != "take_effect")
+CHANGES = tuple(kind for kind in _BODIES if kind not in {"take_effect", "turn_down"})
 """The kinds of changes that people make."""
 
-_LATER = ("model.", "sequence.")
+_LATER = ("sequence.",)
 _decode = msgspec.json.Decoder().decode

@@ -9,11 +9,13 @@ import msgspec
 
 from control_stream.acks import Ack, Stage, Status
 from control_stream.budget import require_budget
-from control_stream.changes import Change, ListAdd, ListRemove, Rollback, Snooze, TakeEffect, read_change
+from control_stream.changes import Change, ListAdd, ListRemove, Rollback, Snooze, TakeEffect, TurnDown, read_change
+from control_stream.live_models import new_artefacts
 from control_stream.live_set import Context, LiveSet
 from control_stream.marks import Mark, Place, Wanted, before, moves, wanted_by
 from control_stream.pieces import Pieces, Store
 from control_stream.refusal import Refusal, Refused
+from control_stream.trials import Load, Trial, find
 from mitra.hashing import bytes_hash
 
 RESEND_MS = 5_000
@@ -55,13 +57,14 @@ class Activate(msgspec.Struct, array_like=True):
 class Output(msgspec.Struct):
     """What govern wants done: messages to the buckets and to the lanes, acks, and records for the control topic itself.
 
-    `roll_call`: every part shall ack `running` with its revision.
+    `load` are models that the decide buckets shall try. `roll_call`: every part shall ack `running` with its revision.
     """
 
     prepare: list[Prepare] = []
     activate: list[Activate] = []
     acks: list[Ack] = []
     publish: list[bytes] = []
+    load: list[Load] = []
     roll_call: bool = False
 
 
@@ -96,6 +99,8 @@ class Govern:
         parts = self._pieces.parts
         parts.ready = {stage: _sized(parts.ready.get(stage), buckets) for stage in ("history", "decide")}
         parts.active = {stage: _sized(parts.active.get(stage), size) for stage, size in self._sizes.items()}
+        for trial in self._pieces.trials:  # what a bucket had loaded went with its process
+            trial.loaded, trial.asked_ms, trial.published_ms = [0] * buckets, 0, 0
 
     @property
     def live(self) -> LiveSet:
@@ -138,11 +143,19 @@ class Govern:
         self._pieces.header.read = offset + 1
         output.acks.append(self._take(offset + 1, data, now_ms))
         self._publish_due(now_ms, output)
+        self._go_on_trying(now_ms, output)
         return self._advance(now_ms, output)
 
     def ack(self, ack: Ack, now_ms: int) -> Output:
         """Take one record of control-acks. Those of govern itself, and answers to an earlier run, say nothing new."""
         output = Output()
+        if ack.status in {"loaded", "failed"}:
+            trial = find(self._pieces.trials, ack.id)
+            if trial is not None and ack.attempt == self._attempt and ack.stage == "decide":
+                trial.take(ack)
+                self._go_on_trying(now_ms, output)
+                self._pieces.save()
+            return output
         reached = {"ready": self._pieces.parts.ready, "active": self._pieces.parts.active}.get(ack.status, {})
         parts = reached.get(ack.stage, [])
         asked = max(self.activated, *self._pieces.header.preparing, 0)
@@ -164,6 +177,7 @@ class Govern:
         if now_ms - self._activated_ms >= RESEND_MS and not (started and self._lowest("active") >= self.activated):
             self._activate(now_ms, output)
         self._publish_due(now_ms, output)
+        self._go_on_trying(now_ms, output)
         self._pieces.save()
         return output
 
@@ -181,8 +195,8 @@ class Govern:
                 return ack
             known = self._pieces.answer(change.id)
             return self._answered(ack) if known is None else self._again(known, now_ms)
-        if isinstance(change.body, TakeEffect):
-            return self._take_scheduled(change.body, revision, now_ms)
+        if isinstance(change.body, TakeEffect | TurnDown):
+            return self._take_waiting(change, change.body, revision, now_ms)
         try:
             self._authorize(change, revision)
         except Refused as refused:
@@ -191,7 +205,7 @@ class Govern:
         if known is not None:
             return self._again(known, now_ms)
         if change.effective_at_ms is None:
-            return self._answered(self._apply(change, revision, now_ms))
+            return self._answered(self._try_or_apply(change, revision, data or b"", now_ms))
         return self._answered(self._schedule(change, revision, data or b"", now_ms))
 
     def _again(self, known: Ack, now_ms: int) -> Ack:
@@ -211,14 +225,45 @@ class Govern:
         self._pieces.schedule(at_ms, change.id, data)
         return self._ack(change.id, revision, "scheduled", now_ms)
 
-    def _take_scheduled(self, body: TakeEffect, revision: int, now_ms: int) -> Ack:
-        # Its time is not looked at: read again after a crash, under a clock that is behind, the log must say the same.
-        if not any(change_id == body.of for _, change_id in self._pieces.header.scheduled):
-            hint = "it was never scheduled, or has taken effect"
+    def _try_or_apply(self, change: Change, revision: int, data: bytes, now_ms: int) -> Ack:
+        """Make a change; one that brings models waits until every decide bucket has them."""
+        try:
+            if isinstance(change.body, Rollback):
+                after, _ = self._as_of(change.body.to)
+            else:
+                after = self.live.apply(change, self._context)
+        except Refused as refused:
+            return self._refused(change, revision, refused, now_ms)
+        artefacts = new_artefacts(self.live.models, after.models)
+        if not artefacts:
+            return self._apply(change, revision, now_ms)
+        self._pieces.try_out(Trial(change.id, artefacts, [0] * self._sizes["decide"]), data)
+        return self._ack(change.id, revision, "loading", now_ms)
+
+    def _go_on_trying(self, now_ms: int, output: Output) -> None:
+        """Ask for models to be loaded, and write down what came of it; both again where nothing came of that in time."""
+        for trial in self._pieces.trials:
+            if trial.decided and now_ms - trial.published_ms >= RESEND_MS:
+                output.publish.append(trial.record())
+                trial.published_ms = now_ms
+            elif not trial.decided and now_ms - trial.asked_ms >= RESEND_MS:
+                output.load.append(Load(self._attempt, trial.id, trial.artefacts))
+                trial.asked_ms = now_ms
+
+    def _take_waiting(self, record: Change, body: TakeEffect | TurnDown, revision: int, now_ms: int) -> Ack:
+        # Its time is not looked at, nor who has its models: read again after a crash, under a clock that is behind, or with
+        # the models' store gone, the log must say the same.
+        waiting = {change_id for _, change_id in self._pieces.header.scheduled}
+        waiting |= {trial.id for trial in self._pieces.trials}
+        if body.of not in waiting:
+            hint = "it never waited, or waits no more"
             return self._ack("", revision, "refused", now_ms, f'no change "{body.of}" is due', "of", hint)
         self._published.pop(body.of, None)
-        change = read_change(self._pieces.take_scheduled(body.of), self._context.limits)
-        assert isinstance(change, Change), "it was read before it was scheduled"
+        change = read_change(self._pieces.take_waiting(body.of), self._context.limits)
+        assert isinstance(change, Change), "it was read before it waited"
+        if isinstance(body, TurnDown):
+            hint = "what was live goes on"
+            return self._answered(self._refused(change, revision, Refused("uri", record.reason, hint), now_ms))
         try:
             # What is live has gone on: what was a rule for review when the change was sent may block by now.
             self._authorize(change, revision)

@@ -17,4 +17,5 @@ class ControlLimits:
     rules: int = 5_000
     features: int = 1_000
     lists: int = 1_000
+    models: int = 100
     revisions: int = 1_000

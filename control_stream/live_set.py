@@ -1,4 +1,4 @@
-"""What is live: rules, features put at run time, declarations of lists. Entries of lists and snoozes lie with the histories.
+"""What is live: rules, features put at run time, declarations of lists, models. Entries of lists and snoozes lie with the histories.
 
 A live set is never changed; a change makes another. Its bytes, and those of the difference of two, are state and messages:
 a version byte, then MessagePack.
@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from control_stream import live_models
 from control_stream.budget import require_budget
 from control_stream.changes import (
     Change,
@@ -24,6 +25,8 @@ from control_stream.changes import (
     Snooze,
 )
 from control_stream.limits import ControlLimits
+from control_stream.live_models import LiveModel
+from control_stream.model_changes import Artefact, ModelPut, ModelRetire, SetModelMode
 from control_stream.refusal import Refused
 from mitra.errors import MitraError, ProblemsError
 from rules import Expression, ExpressionSchema, check_expressions
@@ -58,6 +61,7 @@ class Delta(msgspec.Struct, array_like=True, frozen=True):
     features: dict[str, str | None] = {}
     lists: dict[str, ListDeclaration | None] = {}
     versions: dict[str, int] = {}
+    models: dict[str, LiveModel | None] = {}
 
     @classmethod
     def between(cls, old: "LiveSet", new: "LiveSet") -> "Delta":
@@ -67,6 +71,7 @@ class Delta(msgspec.Struct, array_like=True, frozen=True):
             _difference(old.features, new.features),
             _difference(old.lists, new.lists),
             {name: version for name, version in new.versions.items() if old.versions.get(name) != version},
+            _difference(old.models, new.models),
         )
 
     def encode(self) -> bytes:
@@ -80,12 +85,16 @@ class Delta(msgspec.Struct, array_like=True, frozen=True):
 
 
 class LiveSet(msgspec.Struct, array_like=True, frozen=True):
-    """Rules by id, features and lists by name; `versions` has the last version of every rule there ever was."""
+    """Rules by id, features and lists by name, models by name@version.
+
+    `versions` has the last version of every rule there ever was.
+    """
 
     rules: dict[str, Rule] = {}
     features: dict[str, str] = {}
     lists: dict[str, ListDeclaration] = {}
     versions: dict[str, int] = {}
+    models: dict[str, LiveModel] = {}
 
     def apply(self, change: Change, context: Context) -> "LiveSet":
         """Return the set with a change made. Raises Refused where it can't be.
@@ -124,6 +133,14 @@ class LiveSet(msgspec.Struct, array_like=True, frozen=True):
                 return self._with_feature(name, text, context)
             case FeatureRetire(name):
                 return self._without_feature(name, context)
+            case ModelPut(artefact):
+                return self._with_model(artefact, context)
+            case SetModelMode() as body:
+                if body.by is not None:
+                    _entity("by", body.by, context)
+                return self._replaced(models=live_models.set_mode(self.models, body, _first_entity(context)))
+            case ModelRetire(reference):
+                return self._replaced(models=live_models.retire(self.models, reference))
             case _:
                 msg = f"{change.kind} is applied by govern, which has the log"
                 raise TypeError(msg)
@@ -135,6 +152,9 @@ class LiveSet(msgspec.Struct, array_like=True, frozen=True):
         for declaration in self.lists.values():
             _entity(f"lists.{declaration.name}.by", declaration.by, context)
         check(self.rules, self.all_features(context), context)
+        if self.models:
+            expressions = _check_features(self.all_features(context), context)
+            live_models.check_inputs((one.artefact for one in self.models.values()), expressions, "models")
 
     def all_features(self, context: Context) -> dict[str, str]:
         """Return the texts of the pipeline's features and of those put at run time."""
@@ -147,6 +167,7 @@ class LiveSet(msgspec.Struct, array_like=True, frozen=True):
             _patch(self.features, delta.features),
             _patch(self.lists, delta.lists),
             {**self.versions, **delta.versions},
+            _patch(self.models, delta.models),
         )
 
     def encode(self) -> bytes:
@@ -189,13 +210,18 @@ class LiveSet(msgspec.Struct, array_like=True, frozen=True):
         _entity("by", declaration.by, context)
         return self._replaced(lists={**self.lists, declaration.name: declaration})
 
+    def _with_model(self, artefact: Artefact, context: Context) -> "LiveSet":
+        live_models.check_inputs([artefact], _check_features(self.all_features(context), context), "features")
+        return self._replaced(models=live_models.put(self.models, artefact, context.limits.models))
+
     def _with_feature(self, name: str, text: str, context: Context) -> "LiveSet":
         _free(name, context)
         if name not in self.features:
             _room("name", "features", self.features, context.limits.features)
         after = {**self.all_features(context), name: text}
-        _check_features(after, context)
+        expressions = _check_features(after, context)
         check(self.rules, after, context)  # its type may be another than before
+        live_models.check_inputs((one.artefact for one in self.models.values()), expressions, "text")
         return self._replaced(features={**self.features, name: text})
 
     def _without_feature(self, name: str, context: Context) -> "LiveSet":
@@ -213,6 +239,7 @@ class LiveSet(msgspec.Struct, array_like=True, frozen=True):
         for rule, code in compile_rules(self.rules.values(), features, context.schema):
             if any(name in one.features for one in code.expressions):
                 users.append(f"rule {rule.id}")
+        users += live_models.readers(self.models, name)
         if users:
             reason = f'"{name}" is still read by {", ".join(users[:20])}{", …" if len(users) > 20 else ""}'
             raise Refused("name", reason, "retire or replace these first")
@@ -262,9 +289,17 @@ def _free(name: str, context: Context) -> None:
         raise Refused("name", f'"{name}" is a feature of the pipeline', hint)
 
 
-def _entity(place: str, name: str, context: Context) -> None:
+def _usable_entities(context: Context) -> list[str]:
     decided = context.schema.decided
-    usable = [one.name for one in context.schema.entities if set(one.fields) <= decided.by_name.keys()]
+    return [one.name for one in context.schema.entities if set(one.fields) <= decided.by_name.keys()]
+
+
+def _first_entity(context: Context) -> str:
+    return next(iter(_usable_entities(context)), "")
+
+
+def _entity(place: str, name: str, context: Context) -> None:
+    decided, usable = context.schema.decided, _usable_entities(context)
     if name not in usable:
         what = (
             f"{decided.name} events have no entity" if name in context.schema.entity_by_name else "there is no entity"

@@ -8,7 +8,9 @@
     m NUL revision NUL n   its marks, a page of them
     e NUL name NUL entity NUL key   the mark that is open there
     i NUL id               what was answered to a change
-    s NUL id               a change that waits for its time
+    o NUL reference        a model that is live
+    s NUL id               a change that waits for its time, or for its models
+    models, trials         the references of live models; what waits for models, where there are any
     h NUL page             the hashes of 256 records of the log, 8 bytes each, 0 for none
 
 Every value but the hashes is a version byte and MessagePack.
@@ -20,8 +22,10 @@ from typing import Any, Protocol
 import msgspec
 
 from control_stream.acks import Ack
+from control_stream.live_models import LiveModel
 from control_stream.live_set import Delta, LiveSet
 from control_stream.marks import Mark, Place
+from control_stream.trials import Trial
 from mitra.errors import MitraError
 from rules.outcomes import ListDeclaration
 from rules.rule import Rule
@@ -113,6 +117,8 @@ _encode_names, _decode_names = _codec(list[str])
 _encode_rule, _decode_rule = _codec(_LiveRule)
 _encode_text, _decode_text = _codec(str)
 _encode_list, _decode_list = _codec(ListDeclaration)
+_encode_model, _decode_model = _codec(LiveModel)
+_encode_trials, _decode_trials = _codec(list[Trial])
 _encode_accepted, _decode_accepted = _codec(Accepted)
 _encode_marks, _decode_marks = _codec(list[Mark])
 _encode_mark, _decode_mark = _codec(Mark)
@@ -121,18 +127,26 @@ _encode_change, _decode_change = _codec(bytes)
 
 
 class Pieces:
-    """Govern's state in a store. `header`, `parts` and `live` are held in memory; `save` writes what changed of them."""
+    """Govern's state in a store. `header`, `parts`, `trials` and `live` are held in memory; `save` writes what changed of them."""
 
     def __init__(self, store: Store) -> None:
         """Load what is held in memory."""
         self._store = store
         self.header: Header = _decode_header(store.get("header")) or Header()
         self.parts: Parts = _decode_parts(store.get("parts")) or Parts()
+        self.trials: list[Trial] = _decode_trials(store.get("trials")) or []
         self._names: dict[str, list[str]] = {
-            kind: _decode_names(store.get(kind)) or [] for kind in ("rules", "features", "lists")
+            kind: _decode_names(store.get(kind)) or [] for kind in ("rules", "features", "lists", "models")
         }
-        self._saved = {"header": _encode_header(self.header), "parts": _encode_parts(self.parts)}
+        self._saved = self._held()
         self.live = self._load()
+
+    def _held(self) -> dict[str, bytes]:
+        return {
+            "header": _encode_header(self.header),
+            "parts": _encode_parts(self.parts),
+            "trials": _encode_trials(self.trials),
+        }
 
     def _load(self) -> LiveSet:
         get = self._store.get
@@ -142,11 +156,12 @@ class Pieces:
             {name: _decode_text(get(f"f\0{name}")) for name in self._names["features"]},
             {name: _decode_list(get(f"l\0{name}")) for name in self._names["lists"]},
             {name: one.version for name, one in rules.items()},
+            {name: _decode_model(get(f"o\0{name}")) for name in self._names["models"]},
         )
 
     def save(self) -> None:
-        """Write the header and the parts where they changed."""
-        now = {"header": _encode_header(self.header), "parts": _encode_parts(self.parts)}
+        """Write what is held in memory where it changed."""
+        now = self._held()
         changed = {key: data for key, data in now.items() if data != self._saved[key]}
         if changed:
             self._store.put_all(changed)
@@ -177,10 +192,12 @@ class Pieces:
             entries[f"r\0{name}"] = _encode_rule(_LiveRule(after.versions[name], after.rules.get(name)))
         entries |= {f"f\0{name}": _encode_text(text) for name, text in delta.features.items() if text is not None}
         entries |= {f"l\0{name}": _encode_list(one) for name, one in delta.lists.items() if one is not None}
+        entries |= {f"o\0{name}": _encode_model(one) for name, one in delta.models.items() if one is not None}
         for kind, prefix, names in (
             ("rules", "r", after.versions),
             ("features", "f", after.features),
             ("lists", "l", after.lists),
+            ("models", "o", after.models),
         ):
             if list(names) != self._names[kind]:
                 for gone in set(self._names[kind]).difference(names):
@@ -227,11 +244,17 @@ class Pieces:
         self._store.put_all({f"s\0{change_id}": _encode_change(data)})
         self.header.scheduled.append((at_ms, change_id))
 
-    def take_scheduled(self, change_id: str) -> bytes | None:
-        """Return a change that waited for its time, and waits no more."""
+    def try_out(self, trial: Trial, data: bytes) -> None:
+        """Keep a change until its models are loaded."""
+        self._store.put_all({f"s\0{trial.id}": _encode_change(data)})
+        self.trials.append(trial)
+
+    def take_waiting(self, change_id: str) -> bytes | None:
+        """Return a change that waited for its time or its models, and waits no more."""
         data: bytes | None = _decode_change(self._store.get(f"s\0{change_id}"))
         self._store.remove(f"s\0{change_id}")
         self.header.scheduled = [one for one in self.header.scheduled if one[1] != change_id]
+        self.trials = [one for one in self.trials if one.id != change_id]
         return data
 
     def hash_at(self, offset: int) -> int:

@@ -6,7 +6,7 @@ A batch goes through in whole columns: features, then the model, then one pass t
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,12 +20,14 @@ from mitra.decision import (
     decode_record,
     encode_record,
     fields_hash,
+    models_of,
     same_content,
 )
 from mitra.decode import decode_payload, payload_fields
 from mitra.feature_plan import FeaturePlan, Features
 from mitra.gather import Gathered, gather
 from mitra.history import CONFLICT, Store
+from mitra.lineup import Lineup
 from mitra.messages import PartBatch
 from mitra.route import LATE
 from mitra.schema import Entity, EventType
@@ -37,31 +39,7 @@ Array = np.ndarray[Any, Any]
 _UNJUDGED = Judgement([], [], {}, None, ())
 
 MODEL = "model"
-"""What `degraded` calls a model that failed on a transaction."""
-
-
-class Scorer(Protocol):
-    """What decide asks of a model. Scores are probabilities; `x` is float32[n, k] in the order of `features`."""
-
-    @property
-    def reference(self) -> str:
-        """The model's name@version."""
-
-    @property
-    def features(self) -> tuple[str, ...]:
-        """The features it reads, in order."""
-
-    def raw_scores(self, x: Array) -> Array:
-        """Return float64[n], before calibration."""
-
-    def calibrate(self, raw: Array) -> Array:
-        """Return float64[n], calibrated."""
-
-    def outcomes(self, scores: Array) -> Array:
-        """Return int[n]: places in OUTCOMES by the model's thresholds."""
-
-    def explain(self, x: Array) -> Sequence[list[Any]]:
-        """Return the top contributions of each row, in words with the values."""
+"""What `degraded` calls a model that isn't there, or failed on a transaction."""
 
 
 @dataclass(slots=True)
@@ -99,17 +77,6 @@ class Decided:
     """The records of transactions decided for the first time, by id."""
 
 
-@dataclass(slots=True)
-class Scored:
-    """What the model made of n transactions; `reasons` by row, and the rows on which it `failed`."""
-
-    raw: list[float | None]
-    scores: list[float | None]
-    outcomes: list[int]
-    reasons: dict[int, list[Any]]
-    failed: list[int]
-
-
 class Decider:
     """Decides batches under one revision: compiled once, used for every batch."""
 
@@ -118,7 +85,7 @@ class Decider:
         event: EventType,
         entities: Sequence[Entity],
         plan: FeaturePlan,
-        model: Scorer | None,
+        lineup: Lineup,
         rules: RuleSet | None,
         *,
         fingerprint: int,
@@ -132,10 +99,9 @@ class Decider:
         self._fields_hash = fields_hash(self._fields)
         self._names = [entity.name for entity in entities]
         self._plan = plan
-        self._model = model
+        self.lineup = lineup
         self._fingerprint = fingerprint
         self._include_features = include_features
-        self._columns = None if model is None else np.array([plan.numeric[name] for name in model.features])
 
     def decide(self, state: State, batches: Sequence[PartBatch], clock: Clock) -> Decided:
         """Decide what is complete. Nothing is written: `commit` does that with what this returns."""
@@ -147,10 +113,10 @@ class Decider:
         events = self._values(gathered)
         out.features = features = self._plan.features(gathered, events)
         count = len(events)
-        scored = self._scored(features, count)
+        entities, keys, arrivals = self._touched(gathered)
+        scored = self.lineup.score(features, entities, keys)
         approximate = self._plan.approximate(gathered)
         unanswered = self._unanswered(gathered)
-        entities, keys, arrivals = self._touched(gathered)
         for row in scored.failed:
             unanswered.setdefault(row, []).append(MODEL)
         judging_ms = clock()
@@ -179,7 +145,7 @@ class Decider:
                     outcome=scored.outcomes[row] if judged is None else judgement.combined(scored.outcomes[row])[0],
                     score=scored.scores[row],
                     raw_score=scored.raw[row],
-                    model=None if self._model is None else self._model.reference,
+                    model=scored.deciding[row],
                     revision=gathered.revisions[row],
                     late=bool(gathered.flags[row] & LATE),
                     approximate=approximate.get(row, []),
@@ -190,6 +156,7 @@ class Decider:
                     rules=judgement.fired,
                     not_evaluated=judgement.not_evaluated,
                     shadow=judgement.shadow,
+                    models=scored.models[row],
                 )
                 out.first[identity[0]] = record
                 feature_row, duplicate = row, False
@@ -284,36 +251,6 @@ class Decider:
             found.setdefault(int(gathered.rows[touch]), []).append(self._names[gathered.entities[touch]])
         return found
 
-    def _scored(self, features: Features, count: int) -> Scored:
-        """Score the whole batch; where that raises, row by row, so that one bad row costs nobody else their score."""
-        if self._model is None or self._columns is None:
-            return Scored([None] * count, [None] * count, [0] * count, {}, [])
-        x = features.matrix(self._columns)
-        try:
-            return self._score(x)
-        except Exception:  # noqa: BLE001 - whatever a model raises, a payment gets its decision
-            scored = Scored([None] * count, [None] * count, [0] * count, {}, [])
-            for row in range(count):
-                try:
-                    one = self._score(x[row : row + 1])
-                except Exception:  # noqa: BLE001 - see above
-                    scored.failed.append(row)
-                    continue
-                scored.raw[row], scored.scores[row], scored.outcomes[row] = one.raw[0], one.scores[0], one.outcomes[0]
-                if 0 in one.reasons:
-                    scored.reasons[row] = one.reasons[0]
-            return scored
-
-    def _score(self, x: Array) -> Scored:
-        model = self._model
-        assert model is not None
-        raw = model.raw_scores(x)
-        scores = model.calibrate(raw)
-        outcomes = model.outcomes(scores)
-        flagged = np.flatnonzero(outcomes).tolist()
-        reasons = dict(zip(flagged, model.explain(x[flagged]), strict=True)) if flagged else {}
-        return Scored(raw.tolist(), scores.tolist(), outcomes.tolist(), reasons, [])
-
     @staticmethod
     def _timing(gathered: Gathered, row: int, started_ms: float, now_ms: float) -> dict[str, float]:
         """Return what the stages took: history with decode and route, the wait for all parts, and deciding itself."""
@@ -337,6 +274,7 @@ class Decider:
             score=record.score,
             raw_score=record.raw_score,
             model=record.model,
+            models=models_of(record.models),
             rules=record.rules,
             not_evaluated=record.not_evaluated,
             shadow=record.shadow,

@@ -21,7 +21,8 @@ class Decision(msgspec.Struct, omit_defaults=False, gc=False):
     """One decision, as it lies on the decisions topic under its transaction id.
 
     `latency_ms` runs from decode to the end of decide, on the wall clock; `timing_ms` splits it by stage. `score` is
-    calibrated; both scores are None without a model. `reasons` are filled for flagged decisions only.
+    calibrated; both scores are None without a model. They are those of `model`, which decided; `models` has those of all
+    models by name@version, and is empty where one model alone is live and decides. `reasons` are filled for flagged decisions only.
     `approximate` names the features that used the edge of a tile, `degraded` the entities whose history gave no answer.
     """
 
@@ -34,6 +35,7 @@ class Decision(msgspec.Struct, omit_defaults=False, gc=False):
     score: float | None
     raw_score: float | None
     model: str | None
+    models: dict[str, dict[str, Any]]
     rules: list[dict[str, Any]]
     not_evaluated: dict[str, list[str]]
     shadow: list[dict[str, Any]]
@@ -70,6 +72,22 @@ def same_content(one: int, other: int) -> bool:
     return one == other or (one ^ other) & _SCHEMA_BITS != 0
 
 
+ModelScore = tuple[str, str, float | None, float | None, int | None]
+"""What one of several models said: its name@version and mode, raw and calibrated score, the place of its outcome in OUTCOMES.
+
+None: it isn't loaded, or failed on this transaction."""
+
+
+def models_of(scores: list[ModelScore]) -> dict[str, dict[str, Any]]:
+    """Return what all models said, as a decision has it."""
+    return {
+        reference: {
+            "mode": mode, "score": score, "raw_score": raw, "outcome": None if outcome is None else OUTCOMES[outcome]
+        }
+        for reference, mode, raw, score, outcome in scores
+    }  # fmt: skip
+
+
 class Record(msgspec.Struct, array_like=True, gc=False):
     """What decide remembers of a decision: enough to give it again and to join a label to it."""
 
@@ -90,6 +108,7 @@ class Record(msgspec.Struct, array_like=True, gc=False):
     rules: list[dict[str, Any]]
     not_evaluated: dict[str, list[str]]
     shadow: list[dict[str, Any]]
+    models: list[ModelScore] = []
 
 
 _encode = msgspec.msgpack.Encoder().encode

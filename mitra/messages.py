@@ -11,10 +11,10 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from control_stream import Activate, Mark
+from control_stream import Activate, Load, Mark
 from mitra.errors import MitraError
 
-EVENTS, LABELS, PARTS, PROBE, END, REPORTS, LETTERS, REVISE, MARKER, CONTROL, ROLL_CALL, ACTIVATE = range(1, 13)
+EVENTS, LABELS, PARTS, PROBE, END, REPORTS, LETTERS, REVISE, MARKER, CONTROL, ROLL_CALL, ACTIVATE, LOAD = range(1, 14)
 
 
 class EventBatch(msgspec.Struct, array_like=True):
@@ -180,6 +180,7 @@ Message = (
     | Control
     | RollCall
     | Activate
+    | Load
 )
 
 _KINDS: dict[int, tuple[int, type[Any]]] = {
@@ -195,6 +196,7 @@ _KINDS: dict[int, tuple[int, type[Any]]] = {
     CONTROL: (1, Control),
     ROLL_CALL: (1, RollCall),
     ACTIVATE: (1, Activate),
+    LOAD: (1, Load),
 }
 _HEADS = {kind: bytes((number, version)) for number, (version, kind) in _KINDS.items()}
 _FEW_ROWS = 24

@@ -287,6 +287,8 @@ def _limits(section: Section) -> Limits:
         expression_depth=section.integer("expression_depth", standard.expression_depth, 2, 100),
         # Histories keep a day more than any window reaches: an event from further ahead would push out what others still need.
         max_future_ms=section.duration_ms("max_future", standard.max_future_ms, 0, DAY_MS),
+        model_bytes=section.integer("model_bytes", standard.model_bytes, 1_000, 2_000_000_000),
+        model_us=section.integer("model_us", standard.model_us, 1, 1_000_000),
     )
     section.close()
     return limits

@@ -5,7 +5,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from control_stream.live_set import LiveSet
+from control_stream import Artefact, LiveSet
 from mitra.blueprint import Blueprint
 from mitra.decode import payload_fields
 from mitra.errors import ProblemsError
@@ -72,6 +72,11 @@ class Revision:
                 else:
                     fitting.append(rule)
             return RuleSet.compile(fitting, features, schema, live.lists.values())
+
+    @property
+    def artefacts(self) -> list[Artefact]:
+        """The artefacts of its models."""
+        return [one.artefact for one in self.live.models.values()]
 
     @cached_property
     def aggregates(self) -> tuple[Aggregate, ...]:

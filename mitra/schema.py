@@ -85,9 +85,11 @@ class HistoryLimits:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds on what one message or expression may be."""
+    """Bounds on what one message, expression or model may be. `model_us`: what a model put at run time takes for one payment."""
 
     message_bytes: int = 65_536
     expression_bytes: int = 4_096
     expression_depth: int = 32
     max_future_ms: int = 86_400_000
+    model_bytes: int = 100_000_000
+    model_us: int = 2_000

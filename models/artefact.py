@@ -7,13 +7,19 @@ import hashlib
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import xgboost
 
 from mitra.errors import ProblemsError
+from models.boosted import Boosted
 from models.errors import ModelError
+from models.estimator import FILE as ESTIMATOR_FILE
+from models.estimator import Estimator, read_estimator
+from models.forest import Forest
 from models.manifest import FILE_NAME, FileEntry, Manifest, find_problems, read_manifest
 from models.model import Model
 from models.trees import check_trees
@@ -27,28 +33,58 @@ def load_model(path: Path | str, *, max_bytes: int | None = None) -> Model:
     `max_bytes`: refuse a model whose files are larger together, before any of them is read.
     """
     folder = Path(path)
+    manifest, digest, files = _read_files(folder, max_bytes)
+    if MODEL_FILE in files:
+        booster = _read_booster(folder / MODEL_FILE, files[MODEL_FILE], manifest)
+        return Model(manifest, Boosted(booster, Forest.of(booster)), digest)
+    return Model(manifest, _read_estimator(folder / ESTIMATOR_FILE, files[ESTIMATOR_FILE], manifest), digest)
+
+
+def load_tried(path: Path | str, forest: Mapping[str, Any] | None) -> Model:
+    """Return a model that `load_model` has loaded before, from the same bytes, in a fraction of its time.
+
+    Every byte is verified again, what the bytes mean is not. `forest`: what `Forest.arrays` said then; None if there was none.
+    """
+    folder = Path(path)
+    manifest, digest, files = _read_files(folder, None)
+    if MODEL_FILE in files:
+        booster = xgboost.Booster(model_file=bytearray(files[MODEL_FILE]))
+        return Model(manifest, Boosted(booster, None if forest is None else Forest.of_arrays(forest)), digest)
+    return Model(manifest, _read_estimator(folder / ESTIMATOR_FILE, files[ESTIMATOR_FILE], manifest), digest)
+
+
+def _read_files(folder: Path, max_bytes: int | None) -> tuple[Manifest, str, dict[str, bytes]]:
+    """Return the manifest, its sha256, and the verified files, among which is one that can score."""
     manifest, content = read_manifest(folder / FILE_NAME)
     total_bytes = sum(entry.bytes for entry in manifest.files)
     if max_bytes is not None and total_bytes > max_bytes:
         msg = f"{folder}: the model has bytes={total_bytes}; the limit is {max_bytes}; fit fewer or smaller trees"
         raise ModelError(msg)
     files = {entry.name: _read_verified(folder, entry) for entry in manifest.files}
-    if MODEL_FILE not in files:
-        msg = f"{folder / FILE_NAME}: files doesn't list {MODEL_FILE}; write the artefact again with `mitra train`"
+    if MODEL_FILE not in files and ESTIMATOR_FILE not in files:
+        msg = f"{folder / FILE_NAME}: files doesn't list {MODEL_FILE} or {ESTIMATOR_FILE}; write the artefact again with `mitra train`"
         raise ModelError(msg)
-    booster = _read_booster(folder / MODEL_FILE, files[MODEL_FILE], manifest)
-    return Model(manifest, booster, hashlib.sha256(content).hexdigest())
+    return manifest, hashlib.sha256(content).hexdigest(), files
 
 
-def write_artefact(folder: Path | str, manifest: Manifest, model: bytes, *, overwrite: bool = False) -> Path:
-    """Write `manifest`, its `files` filled in, and the bytes of `model.ubj` into `folder`; return the folder.
+def _read_estimator(path: Path, content: bytes, manifest: Manifest) -> Estimator:
+    try:
+        return read_estimator(content, len(manifest.features))
+    except ModelError as error:
+        raise ModelError(f"{path} {error}") from error
+
+
+def write_artefact(
+    folder: Path | str, manifest: Manifest, model: bytes, *, overwrite: bool = False, file: str = MODEL_FILE
+) -> Path:
+    """Write `manifest`, its `files` filled in, and the bytes of the model's `file` into `folder`; return the folder.
 
     It appears under its name only when complete. An existing folder is refused unless `overwrite`; a folder that
     holds anything but an artefact is refused always.
     """
     folder = Path(folder)
     check_replaceable(folder, overwrite=overwrite)
-    complete = msgspec.structs.replace(manifest, files=(_describe(MODEL_FILE, model),))
+    complete = msgspec.structs.replace(manifest, files=(_describe(file, model),))
     problems = find_problems(complete)
     if problems:
         raise ProblemsError(str(folder / FILE_NAME), problems)
@@ -56,7 +92,7 @@ def write_artefact(folder: Path | str, manifest: Manifest, model: bytes, *, over
     temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         temporary.chmod(0o755)
-        _write_synced(temporary / MODEL_FILE, model)
+        _write_synced(temporary / file, model)
         content = msgspec.json.format(msgspec.json.encode(complete), indent=1)
         _write_synced(temporary / FILE_NAME, content + b"\n")
         if folder.exists():
@@ -84,7 +120,11 @@ def check_replaceable(folder: Path, *, overwrite: bool) -> None:
     """Raise `ModelError` if `folder` must not be written: so that a long fit isn't for nothing."""
     if not folder.exists():
         return
-    strangers = not folder.is_dir() or {entry.name for entry in folder.iterdir()} - {MODEL_FILE, FILE_NAME}
+    strangers = not folder.is_dir() or {entry.name for entry in folder.iterdir()} - {
+        MODEL_FILE,
+        ESTIMATOR_FILE,
+        FILE_NAME,
+    }
     if strangers:
         msg = f"{folder} exists and is not a model artefact; name another folder"
         raise ModelError(msg)

@@ -5,13 +5,13 @@ import difflib
 from collections.abc import Mapping
 
 import numpy as np
-import xgboost
 from numpy.typing import NDArray
 
+from models.boosted import Boosted
 from models.errors import ModelError
-from models.forest import MOST_ROWS, Forest
+from models.estimator import Estimator
 from models.manifest import Manifest, Thresholds
-from models.matrix import Matrix, bounded
+from models.matrix import Matrix
 from models.reasons import Reason, top_reasons
 from rules.plan import ValueType
 
@@ -22,21 +22,16 @@ REVIEW, BLOCK = 1, 2
 
 
 class Model:
-    """A checked artefact in memory. Scores depend on the row alone, never on the batch it comes in.
+    """A checked artefact in memory. Scores depend on the row alone, never on the batch it comes in."""
 
-    One thread scores: parallelism is the job's, and a model that starts threads takes them from other subtasks.
-    """
-
-    def __init__(self, manifest: Manifest, booster: xgboost.Booster, digest: str) -> None:
-        """Take a manifest, its trees, and `digest`, the sha256 of the manifest's bytes."""
-        booster.set_param({"nthread": 1})
+    def __init__(self, manifest: Manifest, scorer: Boosted | Estimator, digest: str) -> None:
+        """Take a manifest, what scores, and `digest`, the sha256 of the manifest's bytes."""
         self.manifest = manifest
         self.digest = digest
         self.reference = f"{manifest.name}@{manifest.version}"
         self.features = tuple(feature.name for feature in manifest.features)
         self.thresholds: Thresholds = manifest.thresholds
-        self._booster = booster
-        self._forest = Forest.of(booster)
+        self.scorer = scorer
 
     def check_features(self, available: Mapping[str, ValueType]) -> None:
         """Raise `ModelError` with every feature that `available` (name → type) lacks or holds as text.
@@ -54,10 +49,7 @@ class Model:
         self._check_shape(x)
         if not len(x):
             return np.empty(0)
-        if self._forest is not None and len(x) <= MOST_ROWS:
-            return self._forest.scores(x)
-        scores = self._booster.inplace_predict(bounded(x), validate_features=False)
-        return np.asarray(scores, dtype=np.float64)
+        return self.scorer.raw_scores(x)
 
     def calibrate(self, raw: Floats) -> Floats:
         """Return the calibrated scores, shape (n,): the share of frauds among payments with that raw score."""
@@ -79,14 +71,13 @@ class Model:
     def contributions(self, x: Matrix) -> Floats:
         """Return how much each feature moved each row's raw score, in log-odds, shape (n, features).
 
-        TreeSHAP values without the bias: some hundred times the price of a score, so only for flagged rows.
+        TreeSHAP values without the bias: some hundred times the price of a score, so only for flagged rows. Zeros for an
+        estimator that isn't trees.
         """
         self._check_shape(x)
         if not len(x):
             return np.empty((0, len(self.features)))
-        rows = xgboost.DMatrix(bounded(x), nthread=1)
-        parts = self._booster.predict(rows, pred_contribs=True, validate_features=False)
-        return np.asarray(parts, dtype=np.float64)[:, :-1]
+        return self.scorer.contributions(x)
 
     def explain(self, x: Matrix, k: int = 3) -> list[list[Reason]]:
         """Return the top `k` contributions of each row of `x`, in words with the values."""

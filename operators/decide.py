@@ -54,7 +54,12 @@ class DecideOperator(KeyedProcessFunction):
         )
         self._first_input_ms: float | None = None
         self._log = self._blueprint.log_columns
+        self._polls: set[int] = set()
         settle()
+
+    def close(self) -> None:
+        """Let the models go."""
+        self._stage.close()
 
     def process_element(self, value: list[bytes], ctx: KeyedProcessFunction.Context) -> Iterator[Row]:
         """Take the messages that came for a bucket within a few milliseconds."""
@@ -65,13 +70,26 @@ class DecideOperator(KeyedProcessFunction):
         out = self._stage.process(bucket, self._state, map(bytes, value))
         for due_ms in out.due_ms:
             ctx.timer_service().register_processing_time_timer(due_ms)
+        self._poll_at(bucket, out.poll_ms, ctx)
         yield from output_rows(out, self._log)
 
+    def _poll_at(self, bucket: int, poll_ms: int | None, ctx: KeyedProcessFunction.Context) -> None:
+        if poll_ms is not None and bucket not in self._polls:
+            self._polls.add(bucket)
+            ctx.timer_service().register_processing_time_timer(poll_ms | 1)  # odd: labels fall due at full hours
+
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Row]:
-        """Give up on labels whose transaction never came."""
+        """Say which models are loaded, or give up on labels whose transaction never came."""
+        if timestamp & 1:
+            bucket = self._bucket_of[ctx.get_current_key()]
+            self._polls.discard(bucket)
+            out = self._stage.poll(bucket)
+            self._poll_at(bucket, out.poll_ms, ctx)
+            yield from output_rows(out, self._log)
+            return
         now_ms = time.time() * 1000
         if self._first_input_ms is None or now_ms < self._first_input_ms + GRACE_MS:
-            ctx.timer_service().register_processing_time_timer(int(now_ms + GRACE_MS))
+            ctx.timer_service().register_processing_time_timer(int(now_ms + GRACE_MS) & ~1)
             return
         bucket = self._bucket_of[ctx.get_current_key()]
         letters = self._stage.expire(bucket, self._state)

@@ -29,6 +29,7 @@ COMMANDS = {
     "rules": "rules of a running job: push files, list, change their mode, retire, roll back",
     "lists": "block, allow and watch lists of a running job",
     "explain": "one decision on one page: what decided it, why, and what is usual for whom it is about",
+    "models": "models of a running job: push, list, promote, share, retire, roll back",
     "control": "what is live and who runs it, who changed what, the way back, what is live as files",
     "sample": "seeded sample payments and their labels",
     "schema": "the JSON Schema of a message",

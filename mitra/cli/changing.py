@@ -226,8 +226,10 @@ def _tell(args: argparse.Namespace, planned: "Plan", pushed: "Pushed", limits: H
         everywhere = f"{lanes}, {sizes['history']} buckets of history and {sizes['decide']} of decide"
         print(f"revision {pushed.revision} is active everywhere ({everywhere}), after {pushed.ms:.0f} ms")
     elif pushed.refused:
-        why = "was something changed meanwhile, or does it run with another pipeline file?"
-        print(f"mitra {args.command}: the job has refused what looked right from here: {why}", file=sys.stderr)
+        why = "the job has refused what looked right from here: was something changed meanwhile, or does it run with another pipeline file?"
+        if any(one.answer and one.answer.place == "uri" for one in pushed.refused):
+            why = "a worker of the job can't load it, so nothing was changed"
+        print(f"mitra {args.command}: {why}", file=sys.stderr)
     else:
         print(f"mitra {args.command}: {why_not(pushed, args.timeout)}", file=sys.stderr)
     return 0 if pushed.done else 1

@@ -76,7 +76,7 @@ def hold(scratch: Replay, changes: Sequence[Planned]) -> Plan:
         entry = scratch.take(Record(scratch.read, time.time_ns() // 1_000_000, planned.data))
         if entry.answer.status == "refused":
             refused.append((one, _problem(entry.answer, again=entry.became == "duplicate")))
-        elif entry.became == "scheduled" or entry.changed:
+        elif entry.became in {"scheduled", "loading"} or entry.changed:
             send.append(planned)
         else:
             unchanged.append(one)

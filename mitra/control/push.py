@@ -54,9 +54,14 @@ class Pushed:
         return tuple(one for one in self.sent if one.answer is None)
 
     @property
+    def loading(self) -> tuple[Sent, ...]:
+        """What waits until the job's workers have loaded its models."""
+        return tuple(one for one in self.sent if one.state == "loading")
+
+    @property
     def done(self) -> bool:
         """Tell whether all is as was asked for."""
-        return not self.refused and not (self.waited and (self.unanswered or self.behind))
+        return not self.refused and not (self.waited and (self.unanswered or self.loading or self.behind))
 
 
 def push(
@@ -99,13 +104,17 @@ def _wait(
 ) -> None:
     """Take acks until all changes are answered and active, or the time is over."""
     while True:
-        answered = all(one.id in progress.answers for one in planned)
+        answered = all(_settled(progress.answers.get(one.id)) for one in planned)
         if answered and not progress.behind(_target(progress, planned, 0 if planned else head)):
             return
         left = deadline - clock()
         if left <= 0:
             return
         progress.take_all(topics.next_acks(min(left, _POLL_S)))
+
+
+def _settled(answer: Ack | None) -> bool:
+    return answer is not None and answer.status != "loading"
 
 
 def _target(progress: Progress, planned: tuple[Planned, ...], least: int) -> int:
@@ -122,6 +131,9 @@ def why_not(pushed: Pushed, timeout_text: str) -> str:
             f"{count} of {len(pushed.sent)} change{'s' * (len(pushed.sent) != 1)} got no answer within {timeout_text}: "
             "is the job running? They stand in the control topic, and are made when it comes back"
         )
+    if pushed.loading:
+        models = ", ".join(one.planned.wanted.about for one in pushed.loading)
+        return f"{models}: the job's workers have not loaded it within {timeout_text}; it is made or refused when they are done"
     return (
         f"revision {pushed.revision} is not active everywhere after {timeout_text}:\n"
         f"{behind_text(pushed.behind, pushed.unready, pushed.sizes)}\n"

@@ -14,12 +14,12 @@ from control_stream.acks import Stage
 from mitra.control.topics import Record
 from mitra.pipeline import Pipeline
 
-Became = Literal["accepted", "refused", "scheduled", "duplicate"]
+Became = Literal["accepted", "refused", "scheduled", "loading", "duplicate"]
 
 Place = tuple[str, str, str]
 
 _ATTEMPT = 1
-_SUBJECTS = ("rule", "name", "to", "of")
+_SUBJECTS = ("rule", "name", "model", "to", "of")
 _SHOWN = 200
 _decode = msgspec.json.Decoder().decode
 
@@ -134,8 +134,8 @@ def _entry(record: Record, answer: Ack, before: LiveSet, after: LiveSet, *, mark
     said = said_by(record.data)
     revision = record.offset + 1
     became: Became = "accepted"
-    if answer.status in {"refused", "scheduled"}:
-        became = "refused" if answer.status == "refused" else "scheduled"
+    if answer.status in ("refused", "scheduled", "loading"):
+        became = answer.status
     if answer.revision != revision:
         became = "duplicate"
     about = about_of(said)
@@ -150,6 +150,8 @@ def about_of(said: Mapping[str, object]) -> str:
     """Return the name of what a change is about, whatever it says."""
     inner = said.get("rule")
     subject = inner.get("id") if isinstance(inner, dict) else None
+    if said.get("change") == "model.put":
+        return _text(f"{_text(said.get('name'))}@{_text(said.get('version'))}")
     for key in _SUBJECTS:
         subject = said.get(key) if subject is None else subject
     return _text(subject)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import msgspec
 import numpy as np
 
+from control_stream import Load
 from control_stream.acks import Status
 from mitra.acks import ack_of
 from mitra.blueprint import Blueprint
@@ -13,6 +14,7 @@ from mitra.dead_letter import DeadLetter
 from mitra.decide import Decided, Decider, State
 from mitra.decision import Decision, Record, decode_record, encode_json
 from mitra.decode import Rejection
+from mitra.lineup import Lineup
 from mitra.messages import (
     Control,
     End,
@@ -25,6 +27,9 @@ from mitra.messages import (
     RollCall,
     decode,
 )
+from mitra.model_figures import ModelFigures
+from mitra.model_loads import ModelLoads
+from mitra.model_registry import Registry, shared_registry
 from mitra.reports import encode_outcome, outcome_of
 from mitra.revision import Revisions
 from mitra.rule_figures import RuleFigures
@@ -34,12 +39,19 @@ from mitra.waiting_labels import HOUR_MS, WaitingLabel, WaitingLabels
 MESSAGE_BYTES = 900_000
 """Kafka takes messages of 1 MB; the job would fail for ever on one that is larger."""
 
+POLL_MS = 20
+"""How soon it is looked again whether models are loaded."""
+
+RESTORE_S = 5.0
+"""How long a restored bucket waits for its models before it decides without. From the cache they come in a fraction of it."""
+
 
 @dataclass(slots=True)
 class Output:
     """What a batch of one decide bucket came to, by the topic it goes to; keys and values are texts.
 
-    `decided` is the same as `decisions`, before it was encoded, by revision. `acks` and `changes` go to the control topics, `figures` to the monitor topic. `due_ms` are wall clocks at which `expire` is to be called.
+    `decided` is the same as `decisions`, before it was encoded, by revision. `acks` and `changes` go to the control topics,
+    `figures` to the monitor topic. `due_ms` are wall clocks at which `expire` is to be called, `poll_ms` one for `poll`.
     """
 
     decided: list[Decided] = field(default_factory=list)
@@ -51,6 +63,7 @@ class Output:
     changes: list[bytes] = field(default_factory=list)
     figures: list[bytes] = field(default_factory=list)
     due_ms: set[int] = field(default_factory=set)
+    poll_ms: int | None = None
 
     @property
     def decisions(self) -> list[tuple[str, bytes]]:
@@ -73,9 +86,20 @@ def _fitting(decision: Decision) -> bytes:
 class DecideStage:
     """Decides the transactions of one subtask's buckets and joins labels with what was decided."""
 
-    def __init__(self, blueprint: Blueprint, clock: Clock = wall_clock_ms, subtask: int = 0) -> None:
-        """Compile features and load the model. Raises MitraError for a model that can't be used."""
+    def __init__(
+        self,
+        blueprint: Blueprint,
+        clock: Clock = wall_clock_ms,
+        subtask: int = 0,
+        registry: Registry | None = None,
+    ) -> None:
+        """Compile features and load the pipeline's own model. Raises MitraError for one that can't be used.
+
+        `registry` loads models put at run time; by default the process's.
+        """
         pipeline = blueprint.pipeline
+        self._registry = registry or shared_registry(pipeline.limits.model_bytes)
+        self._loads = ModelLoads(self._registry, pipeline.limits)
         self._clock = clock
         self._pipeline = pipeline
         self._subtask = subtask
@@ -84,6 +108,7 @@ class DecideStage:
         self._waiting = WaitingLabels()
         self._model = blueprint.load_model()
         self._figures = RuleFigures(subtask)
+        self._model_figures = ModelFigures(subtask)
         self._revisions = Revisions(blueprint, pipeline.job.buckets)
         self._deciders: dict[int, Decider] = {}
         self._decider(0)
@@ -98,7 +123,7 @@ class DecideStage:
                 pipeline.decided,
                 pipeline.entities,
                 revision.feature_plan,
-                self._model,
+                Lineup(self._model, revision.live.models, revision.feature_plan.numeric, self._registry),
                 revision.rules,
                 fingerprint=revision.fingerprint,
                 include_features=pipeline.job.include_features,
@@ -111,7 +136,9 @@ class DecideStage:
         reports: list[ReportBatch] = []
         control: list[Marker | RollCall] = []
         out = Output()
-        self._revisions.open(bucket, state.revisions)
+        if self._revisions.open(bucket, state.revisions):
+            self._keep_models()
+            self._loads.restore([one for each in self._revisions.all() for one in each.artefacts], RESTORE_S)
         for blob in blobs:
             message = decode(blob)
             if isinstance(message, PartBatch):
@@ -129,18 +156,43 @@ class DecideStage:
                 out.acks += message.acks
                 out.changes += message.changes
             elif isinstance(message, Revise):
-                self._prepare(bucket, message, state, out)
+                self._prepare(bucket, message, state)
+            elif isinstance(message, Load):
+                self._loads.try_out(bucket, message, self._revisions.all()[-1].compiled.types)
             elif isinstance(message, Marker | RollCall):
                 control.append(message)
         for revision in sorted(parts):
             self._decide(bucket, state, self._decider(revision), parts[revision], out)
         for batch in reports:
             self._report(bucket, state, batch, out)
-        out.figures = self._figures.due(self._clock())
+        contenders = (one for decider in self._deciders.values() for one in decider.lineup.contenders)
+        out.figures = self._figures.due(self._clock()) + self._model_figures.due(self._clock(), contenders)
         # Behind the parts of its batch: a marker says that none of an earlier revision comes after it.
         for message in control:
             self._told(bucket, message, state, out)
+        self._poll(bucket, out)
         return out
+
+    def poll(self, bucket: int) -> Output:
+        """Say what has been loaded meanwhile."""
+        out = Output()
+        self._poll(bucket, out)
+        return out
+
+    def _poll(self, bucket: int, out: Output) -> None:
+        if not self._loads.is_open(bucket):
+            return
+        for one in self._loads.answers(bucket):
+            out.acks.append(self._ack(bucket, one.status, one.revision, one.attempt, one.id, one.reason))
+        if self._loads.is_open(bucket):
+            out.poll_ms = int(self._clock()) + POLL_MS
+
+    def close(self) -> None:
+        """Let the models go."""
+        self._loads.close()
+
+    def _keep_models(self) -> None:
+        self._loads.live({one.sha256 for revision in self._revisions.all() for one in revision.artefacts})
 
     def _decide(self, bucket: int, state: State, decider: Decider, parts: list[PartBatch], out: Output) -> None:
         decided = decider.decide(state, parts, self._clock)
@@ -153,11 +205,13 @@ class DecideStage:
                 self._join(out, key, label, record)
         out.decided.append(decided)
 
-    def _prepare(self, bucket: int, revise: Revise, state: State, out: Output) -> None:
-        """Keep a revision and compile it now, before anything is stamped with it."""
-        self._revisions.prepare(bucket, revise, state.revisions)
+    def _prepare(self, bucket: int, revise: Revise, state: State) -> None:
+        """Keep a revision, compile it and load its models now, before anything is stamped with it."""
+        if self._revisions.prepare(bucket, revise, state.revisions):
+            self._keep_models()
         self._decider(revise.revision)
-        out.acks.append(self._ack(bucket, "ready", revise.revision, revise.attempt))
+        revision = self._revisions.get(revise.revision)
+        self._loads.prepare(bucket, [] if revision is None else revision.artefacts, revise.revision, revise.attempt)
 
     def _told(self, bucket: int, message: Marker | RollCall, state: State, out: Output) -> None:
         if isinstance(message, RollCall):
@@ -167,11 +221,12 @@ class DecideStage:
         if reached is None:
             return
         self._deciders = {number: one for number, one in self._deciders.items() if self._revisions.get(number)}
+        self._keep_models()
         out.acks.append(self._ack(bucket, "active", *reached))
 
-    def _ack(self, bucket: int, status: Status, revision: int, attempt: int) -> bytes:
-        buckets = self._pipeline.job.buckets
-        return ack_of("decide", status, bucket, buckets, revision, attempt, self._subtask, int(self._clock()))
+    def _ack(self, bucket: int, status: Status, revision: int, attempt: int, id: str = "", reason: str = "") -> bytes:
+        buckets, at = self._pipeline.job.buckets, int(self._clock())
+        return ack_of("decide", status, bucket, buckets, revision, attempt, self._subtask, at, id=id, reason=reason)
 
     def _report(self, bucket: int, state: State, batch: ReportBatch, out: Output) -> None:
         due_hour = int(self._clock() + self._horizon_ms) // HOUR_MS

@@ -70,6 +70,9 @@ class GovernStage:
                 yield "decide", bucket, encode(Revise(*head, []))
         for activate in output.activate:
             yield from self._to_lanes(activate)
+        for load in output.load:
+            for bucket in buckets:
+                yield "decide", bucket, encode(load)
         if output.roll_call:
             call = RollCall(self._attempt)
             yield from self._to_lanes(call)

@@ -6,11 +6,14 @@ from collections.abc import Iterator
 from itertools import count
 from typing import Any
 
+import msgspec
+
 from control_stream.acks import Ack
 from control_stream.changes import Change, read_change
 from control_stream.govern import Govern, Output
 from control_stream.limits import ControlLimits
 from control_stream.live_set import Context
+from control_stream.trials import Load
 from mitra.history import MemoryStore
 from tests.factories.expressions import schema
 
@@ -53,10 +56,12 @@ class Job:
         self.now_ms = NOW_MS
         self.first, self.begins_at = first, begins_at
         self.offset = 0
+        self.loads: deque[Load] = deque()
         self.asked: deque[tuple[str, int, int]] = deque()
         self.acks: list[Ack] = []
         self.outputs: list[Output] = []
         self.published: list[bytes] = []
+        self.log: list[bytes | None] = []
         self.restart()
 
     def restart(self) -> None:
@@ -71,12 +76,14 @@ class Job:
         self.outputs.append(output)
         self.acks += output.acks
         self.published += output.publish
+        self.loads += output.load
         self.asked += [("ready", one.revision, one.attempt) for one in output.prepare]
         self.asked += [("active", one.revision, one.attempt) for one in output.activate]
         return output
 
     def send(self, data: bytes | None) -> Ack:
         """Put a record on the topic; give govern's answer."""
+        self.log.append(data)
         output = self.take(self.govern.control(self.offset, data, self.now_ms))
         self.offset += 1
         return output.acks[0]
@@ -95,6 +102,17 @@ class Job:
             for stage in ("history", "decide") if status == "ready" else ("intake", "history", "decide"):
                 for part in range(self.sizes[stage]):
                     yield reply(status, stage, part, revision, attempt)
+
+    def load(self, fault: str = "") -> None:
+        """Let all buckets load what was asked for, or all but the first; and put on the topic what comes of it."""
+        while self.loads:
+            one = self.loads.popleft()
+            for part in range(self.sizes["decide"]):
+                status = "failed" if fault and not part else "loaded"
+                ack = reply(status, "decide", part, 0, one.attempt)
+                self.take(self.govern.ack(msgspec.structs.replace(ack, id=one.id, reason=fault), self.now_ms))
+        while self.published:
+            self.send(self.published.pop(0))
 
     def answer(self) -> None:
         """Let all parts answer until nothing more is asked."""

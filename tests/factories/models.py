@@ -1,7 +1,10 @@
 """Small trained models for tests: a second's work or less, the same trees every time."""
 
+import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xgboost
@@ -51,3 +54,16 @@ def tiny_model(
     )
     path = write_artefact(folder / f"{name}-{version}", manifest, bytes(booster.save_raw("ubj")))
     return load_model(path)
+
+
+def put_of(folder: Path) -> dict[str, Any]:
+    """Return what a model.put says of the artefact in a folder."""
+    content = (folder / "manifest.json").read_bytes()
+    manifest = json.loads(content)
+    return {
+        "name": manifest["name"],
+        "version": manifest["version"],
+        "uri": str(folder),
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "features": [feature["name"] for feature in manifest["features"]],
+    }

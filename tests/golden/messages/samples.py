@@ -2,7 +2,7 @@
 
 from array import array
 
-from control_stream import Activate, Delta, Mark
+from control_stream import Activate, Artefact, Delta, Load, Mark
 from mitra.decision import Record, encode_record
 from mitra.gather import encode_pending
 from mitra.held_records import HeldRecords
@@ -133,6 +133,7 @@ MESSAGES: dict[str, Message] = {
     "control": Control([b'{"status":"ready"}'], [b'{"change":"take_effect"}']),
     "roll call": RollCall(1_700_000_000_000),
     "activate": Activate(1_700_000_000_000, 9, 12),
+    "load": Load(1_700_000_000_000, "7f3a", [Artefact("fraud", "2", "s3://models/fraud-2", "ab" * 32, ("amount",))]),
 }
 RECORD = Record(
     content_hash=-7,

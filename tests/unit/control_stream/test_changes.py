@@ -23,12 +23,17 @@ from control_stream.changes import (
     read_change,
 )
 from control_stream.limits import ControlLimits
+from control_stream.model_changes import Artefact, ModelPut, ModelRetire, SetModelMode
 from rules.outcomes import ListDeclaration
 from rules.rule import Rule
 from tests.factories.control import RULE, change, record, rule
 
 UNTIL = {"until": "2026-05-01T12:00:00+02:00"}
 UNTIL_MS = 1_777_629_600_000
+
+MODEL = {
+    "name": "fraud", "version": "2", "uri": "s3://models/fraud-2", "sha256": "ab" * 32, "features": ["amount", "count_1h"]
+}  # fmt: skip
 
 BODIES = [
     (
@@ -61,6 +66,17 @@ BODIES = [
     ),
     ("feature.put", {"name": "n", "text": "amount * 2"}, FeaturePut("n", "amount * 2")),
     ("feature.retire", {"name": "n"}, FeatureRetire("n")),
+    (
+        "model.put",
+        MODEL,
+        ModelPut(Artefact("fraud", "2", "s3://models/fraud-2", "ab" * 32, ("amount", "count_1h"))),
+    ),
+    (
+        "model.mode",
+        {"model": "fraud@2", "mode": "challenger", "percent": 10, "by": "customer"},
+        SetModelMode("fraud@2", "challenger", 10, "customer"),
+    ),
+    ("model.retire", {"model": "fraud@2"}, ModelRetire("fraud@2")),
     ("rollback", {"to": 3}, Rollback(3)),
 ]
 
@@ -109,7 +125,28 @@ def test_what_is_no_change_at_all_is_refused(data: bytes | None, said: str) -> N
 
 WRONG: list[tuple[str, dict[str, Any], str, str, str]] = [
     ("rule.putt", {}, "change", 'found "rule.putt"', "did you mean rule.put?"),
-    ("model.put", {}, "change", "not there yet", ""),
+    ("model.put", {**MODEL, "name": "a b"}, "name", "1 to 64 letters", ""),
+    ("model.put", {**MODEL, "sha256": "AB" * 32}, "sha256", "64 hex digits", ""),
+    ("model.put", {**MODEL, "features": []}, "features", "a list of 1 to", ""),
+    ("model.put", {**MODEL, "features": ["a", "b c"]}, "features[1]", "the name of a feature", ""),
+    ("model.put", {**MODEL, "effective_at": UNTIL_MS}, "effective_at", "every worker", "put it now"),
+    ("model.mode", {"model": "fraud", "mode": "shadow"}, "model", "name@version", ""),
+    ("model.mode", {"model": "fraud@2", "mode": "live"}, "mode", "champion, challenger, shadow", ""),
+    (
+        "model.mode",
+        {"model": "fraud@2", "mode": "champion", "percent": 10},
+        "percent",
+        "nothing of a champion",
+        "share",
+    ),
+    (
+        "model.mode",
+        {"model": "fraud@2", "mode": "challenger", "by": "customer"},
+        "by",
+        "nothing without",
+        "add percent",
+    ),
+    ("model.retire", {}, "model", "is missing", ""),
     ("sequence.retire", {}, "change", "not there yet", ""),
     ("rule.retire", {"rule": "a b"}, "rule", "1 to 64 letters", ""),
     ("rule.retire", {}, "rule", "is missing", ""),

@@ -114,6 +114,7 @@ def test_a_decision_says_all_that_is_known(stage: DecideStage, part: Any) -> Non
         "score": pytest.approx(0.9, abs=1e-6),
         "raw_score": pytest.approx(0.81, abs=1e-6),
         "model": "amounts@1",
+        "models": {},
         "rules": [],
         "not_evaluated": {},
         "shadow": [],
