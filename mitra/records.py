@@ -121,7 +121,8 @@ def decision_schema(features: Mapping[str, str] | None = None) -> Schema:
             "outcome": _OUTCOME,
             "score": _note(_SCORE, "calibrated; null without a model"),
             "raw_score": _note(_SCORE, "before calibration"),
-            "model": _note(_OPTIONAL_TEXT, "name@version"),
+            "model": _note(_OPTIONAL_TEXT, "name@version of the one that decided"),
+            "models": _models(),
             "rules": _note(objects, "the rules that fired: id@version, outcome, reason"),
             "not_evaluated": {
                 "type": "object",
@@ -144,6 +145,23 @@ def decision_schema(features: Mapping[str, str] | None = None) -> Schema:
         optional=("features",),
         closed=True,
     )
+
+
+def _models() -> Schema:
+    said = _object(
+        "model",
+        "what one model said",
+        {
+            "mode": {"enum": ["champion", "challenger", "shadow"]},
+            "score": _note(_SCORE, "calibrated; null: it isn't loaded, or failed"),
+            "raw_score": _SCORE,
+            "outcome": {"enum": [*_OUTCOME["enum"], None]},
+        },
+        closed=True,
+    )
+    del said["$schema"]
+    note = "all models by name@version; empty where one alone is live and decides"
+    return {"type": "object", "additionalProperties": said, "description": note}
 
 
 def dead_letter_schema() -> Schema:
@@ -195,6 +213,7 @@ def outcome_schema() -> Schema:
                 {"type": "array", "items": {"type": "string"}}, "lists and live rules that had fired: id@version"
             ),
             "shadow": _note({"type": "array", "items": {"type": "string"}}, "shadow rules that would have"),
+            "models": _models(),
         },
         closed=True,
     )
@@ -205,22 +224,44 @@ def monitor_schema() -> Schema:
     count = {"type": "integer", "minimum": 0}
     return _object(
         "monitor",
-        "counts of one subtask of decide over a span of time; sums over the records of a rule are its figures",
+        "counts of one subtask of decide over a span of time; sums over the records of a rule or a model are its figures",
         {
-            "metric": {"enum": ["rules", "rule"], "description": "of all rules together, or of one"},
+            "metric": {
+                "enum": ["rules", "rule", "model"],
+                "description": "of all rules together, of one, or of a model",
+            },
             "rule": {"type": "string", "description": "id@version; of a rule that could not be decided, its id"},
+            "model": {"type": "string", "description": "name@version"},
+            "mode": {"enum": ["champion", "challenger", "shadow"]},
             "subtask": count,
             "from": _TIME,
             "to": _TIME,
-            "payments": _note(count, "decided for the first time"),
+            "payments": _note(count, "decided for the first time; of a model, those it scored"),
             "judging_us": {"type": "number", "description": "microseconds that rules took, a payment"},
             "fired": _note(count, "payments on which the rule fired, live"),
             "shadow": _note(count, "payments on which it would have, in shadow"),
             "not_evaluated": _note(count, "payments on which it lacked a signal"),
             "frauds": _note(count, "labels that say fraud; of a rule, those on payments that it fired on"),
             "legits": _note(count, "labels that say legit, likewise"),
+            "batches": _note(count, "calls of the model"),
+            "failed": _note(count, "payments that it failed on"),
+            "spent_us": {"type": "number", "description": "microseconds of all its calls"},
         },
-        optional=("rule", "payments", "judging_us", "fired", "shadow", "not_evaluated"),
+        optional=(
+            "rule",
+            "model",
+            "mode",
+            "payments",
+            "judging_us",
+            "fired",
+            "shadow",
+            "not_evaluated",
+            "frauds",
+            "legits",
+            "batches",
+            "failed",
+            "spent_us",
+        ),
         closed=True,
     )
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeGuard
 import msgspec
 import numpy as np
 
-from mitra.decision import OUTCOMES, Record
+from mitra.decision import OUTCOMES, Record, models_of
 from mitra.decode import INT64_MAX, INT64_MIN, Int64, Rejection
 from mitra.event_time import EARLIEST_MS, LATEST_MS, iso8601_ms, parser_of
 from mitra.explain import parse_object, read_object
@@ -53,6 +53,7 @@ class Outcome(msgspec.Struct):
     entities: dict[str, str]
     rules: list[str] = []
     shadow: list[str] = []
+    models: dict[str, dict[str, Any]] = {}
 
 
 _decode_object = msgspec.json.Decoder(dict[str, Any]).decode
@@ -159,6 +160,7 @@ def outcome_of(report_id: str, value: float, known_at_ms: int, version: int, sou
         entities=dict(zip(record.entities, record.keys, strict=True)),
         rules=[f"{one['id']}@{one['version']}" for one in record.rules],
         shadow=[f"{one['id']}@{one['version']}" for one in record.shadow],
+        models=models_of(record.models),
     )
 
 
