@@ -150,8 +150,9 @@ class HistoryStage:
         self, bucket: int, status: Status, revision: int, attempt: int, exact_from: Mapping[str, int] | None = None
     ) -> bytes:
         ack = ack_of(
-            "history", status, bucket, self._buckets, revision, attempt, self._subtask, int(self._clock()), exact_from
-        )
+            "history", status, bucket, self._buckets, revision, attempt, self._subtask, int(self._clock()),
+            exact_from=exact_from,
+        )  # fmt: skip
         return encode(Control([ack]))
 
     def _newest_ms(self, bucket: int) -> int:
