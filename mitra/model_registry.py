@@ -24,7 +24,7 @@ from mitra.model_trial import Order, libraries
 if TYPE_CHECKING:
     from models.model import Model
 
-TRIAL_S = 120.0
+TRIAL_S = 300.0
 """How long a trial may take, fetching included."""
 _AT_ONCE = 2
 

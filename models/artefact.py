@@ -9,7 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import xgboost
@@ -17,14 +17,16 @@ import xgboost
 from mitra.errors import ProblemsError
 from models.boosted import Boosted
 from models.errors import ModelError
-from models.estimator import FILE as ESTIMATOR_FILE
-from models.estimator import Estimator, read_estimator
 from models.forest import Forest
 from models.manifest import FILE_NAME, FileEntry, Manifest, find_problems, read_manifest
 from models.model import Model
 from models.trees import check_trees
 
+if TYPE_CHECKING:
+    from models.estimator import Estimator
+
 MODEL_FILE = "model.ubj"
+ESTIMATOR_FILE = "model.skops"
 
 
 def load_model(path: Path | str, *, max_bytes: int | None = None) -> Model:
@@ -67,7 +69,9 @@ def _read_files(folder: Path, max_bytes: int | None) -> tuple[Manifest, str, dic
     return manifest, hashlib.sha256(content).hexdigest(), files
 
 
-def _read_estimator(path: Path, content: bytes, manifest: Manifest) -> Estimator:
+def _read_estimator(path: Path, content: bytes, manifest: Manifest) -> "Estimator":
+    from models.estimator import read_estimator  # noqa: PLC0415 - scikit-learn takes a second to load, and is seldom needed
+
     try:
         return read_estimator(content, len(manifest.features))
     except ModelError as error:

@@ -3,17 +3,20 @@
 import copy
 import difflib
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.boosted import Boosted
 from models.errors import ModelError
-from models.estimator import Estimator
 from models.manifest import Manifest, Thresholds
 from models.matrix import Matrix
 from models.reasons import Reason, top_reasons
 from rules.plan import ValueType
+
+if TYPE_CHECKING:
+    from models.boosted import Boosted
+    from models.estimator import Estimator
 
 Floats = NDArray[np.float64]
 
@@ -24,7 +27,7 @@ REVIEW, BLOCK = 1, 2
 class Model:
     """A checked artefact in memory. Scores depend on the row alone, never on the batch it comes in."""
 
-    def __init__(self, manifest: Manifest, scorer: Boosted | Estimator, digest: str) -> None:
+    def __init__(self, manifest: Manifest, scorer: "Boosted | Estimator", digest: str) -> None:
         """Take a manifest, what scores, and `digest`, the sha256 of the manifest's bytes."""
         self.manifest = manifest
         self.digest = digest

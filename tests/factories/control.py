@@ -105,14 +105,18 @@ class Job:
 
     def load(self, fault: str = "") -> None:
         """Let all buckets load what was asked for, or all but the first; and put on the topic what comes of it."""
+        self.try_out(fault)
+        while self.published:
+            self.send(self.published.pop(0))
+
+    def try_out(self, fault: str = "") -> None:
+        """Let all buckets load what was asked for, or all but the first."""
         while self.loads:
             one = self.loads.popleft()
             for part in range(self.sizes["decide"]):
                 status = "failed" if fault and not part else "loaded"
                 ack = reply(status, "decide", part, 0, one.attempt)
                 self.take(self.govern.ack(msgspec.structs.replace(ack, id=one.id, reason=fault), self.now_ms))
-        while self.published:
-            self.send(self.published.pop(0))
 
     def answer(self) -> None:
         """Let all parts answer until nothing more is asked."""

@@ -15,7 +15,7 @@ from tests.factories.control import NOW_MS, Job
 class MemoryTopics:
     """A log and acks. `silent` are parts (stage, number) that answer nothing; a job that is `down` does nothing at all.
 
-    `exact_from` is what buckets of history say when they are ready, each a minute later than the one before.
+    `fault` is why models can't be loaded, empty if they can. `exact_from` is what buckets of history say when they are ready, each a minute later than the one before.
     """
 
     context: Context
@@ -26,6 +26,7 @@ class MemoryTopics:
     silent: set[tuple[str, int]] = field(default_factory=set)
     down: bool = False
     exact_from: dict[str, int] = field(default_factory=dict)
+    fault: str = ""
 
     def __post_init__(self) -> None:
         self._seen = 0
@@ -44,8 +45,11 @@ class MemoryTopics:
 
     def work(self) -> None:
         """Let the job take what is on the log, and answer."""
-        for data in self.records[self.job.offset :]:
-            self.job.send(data)
+        while self.job.offset < len(self.records):
+            self.job.send(self.records[self.job.offset])
+            self.job.try_out(self.fault)
+            self.records += self.job.published
+            self.job.published.clear()
             self.answer()
 
     def answer(self) -> None:

@@ -54,7 +54,7 @@ def cache(tmp_path: Path) -> Path:
 
 def settled(registry: Registry, one: Artefact) -> Loaded | Failed:
     registry.want(one, 0.0)
-    registry.wait([one], 120)
+    registry.wait([one], 300)
     found = registry.found(one)
     assert found is not None
     return found
@@ -97,7 +97,7 @@ def test_a_failure_is_kept_for_a_while_and_forgotten_with_the_last_who_wanted_it
     assert registry.found(one) is first
     now[0] = 31.0
     registry.want(one, 30.0)
-    registry.wait([one], 120)
+    registry.wait([one], 300)
     assert registry.found(one) is not first
     registry.keep(1, [])
     assert registry.found(one) is None
