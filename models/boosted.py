@@ -1,5 +1,7 @@
 """Gradient-boosted trees as a model scores with them: by the kernel where it is exact, else by XGBoost."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import xgboost
 from numpy.typing import NDArray
@@ -29,3 +31,9 @@ class Boosted:
         rows = xgboost.DMatrix(bounded(x), nthread=1)
         parts = self._booster.predict(rows, pred_contribs=True, validate_features=False)
         return np.asarray(parts, dtype=np.float64)[:, :-1]
+
+    def gains(self, features: Sequence[str]) -> dict[str, float]:
+        """Return what the splits on each feature gain in all trees together; 0 for one that no tree asks."""
+        found: dict[str, float] = self._booster.get_score(importance_type="total_gain")
+        # A booster that was saved without names calls its features by their places.
+        return {name: float(found.get(name, found.get(f"f{place}", 0.0))) for place, name in enumerate(features)}

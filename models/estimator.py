@@ -4,6 +4,7 @@ It must have two classes, 0 and 1, read the manifest's features in their order, 
 """
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,10 @@ class Estimator:
     def contributions(self, x: Matrix) -> NDArray[np.float64]:
         """Return zeros, shape (n, features): a feature that moved nothing is no reason."""
         return np.zeros(x.shape)
+
+    def gains(self, features: Sequence[str]) -> dict[str, float]:
+        """Return zeros: it has no trees."""
+        return dict.fromkeys(features, 0.0)
 
 
 def read_estimator(content: bytes, features: int) -> Estimator:

@@ -90,9 +90,7 @@ class Model:
 
     def gains(self) -> dict[str, float]:
         """Return what the splits on each feature gain in all trees together, in training's loss; 0 for one no tree asks."""
-        found = self._booster.get_score(importance_type="total_gain")
-        # A booster that was saved without names calls its features by their places.
-        return {name: float(found.get(name, found.get(f"f{place}", 0.0))) for place, name in enumerate(self.features)}
+        return self.scorer.gains(self.features)
 
     def with_thresholds(self, review: float | None, block: float | None) -> "Model":
         """Return this model with other thresholds, those of the manifest where None is given."""

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from mitra.control.monitor import ModelUse, sum_up
+from mitra.pipeline import load_pipeline
 from tests.factories.control_topics import MemoryTopics
 from tests.factories.models import tiny_model
 from tests.unit.cli.test_control import Call, call, pipeline, topics
@@ -21,10 +22,7 @@ def used(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def features(pipeline: str) -> tuple[str, ...]:
-    from mitra.pipeline import load_pipeline
-
-    compiled = load_pipeline(pipeline)
-    return compiled.model_inputs[:2]
+    return load_pipeline(pipeline).model_inputs[:2]
 
 
 @pytest.fixture
