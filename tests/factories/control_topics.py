@@ -41,7 +41,7 @@ class MemoryTopics:
         self.records += changes
         if not self.down:
             self.work()
-        return list(range(first, len(self.records)))
+        return list(range(first, first + len(changes)))
 
     def work(self) -> None:
         """Let the job take what is on the log, and answer."""

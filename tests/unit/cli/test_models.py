@@ -34,7 +34,8 @@ def store(tmp_path: Path, features: tuple[str, ...]) -> Path:
 
 def test_a_model_is_pushed_promoted_listed_and_taken_back(call: Call, pipeline: str, store: Path) -> None:
     status, out, err = call(f"models push {pipeline} {store}/tiny-1")
-    assert (status, err) == (0, "")
+    assert err == ""
+    assert status == 0
     assert out.splitlines()[1].split() == ["model.put", "tiny@1", "1", "active"]
     assert "revision 2 is active everywhere" in out
     assert call(f"models push {pipeline} {store}/tiny-2")[0] == 0
