@@ -8,7 +8,7 @@ import pytest
 
 from control_stream import Artefact, LiveModel
 from mitra.decision import OUTCOMES
-from mitra.features import Features
+from mitra.feature_plan import Features
 from mitra.lineup import Lineup
 from mitra.model_cache import ModelCache
 from mitra.model_registry import Failed, Loaded, Registry
