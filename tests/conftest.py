@@ -5,10 +5,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from mitra.local.kafka import LocalKafka
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# How long an example takes says nothing about what is right: the first one may have imported a library.
+settings.register_profile("mitra", deadline=None)
+settings.load_profile("mitra")
 
 
 def shared_folder() -> Path:
