@@ -40,6 +40,19 @@ class Signal(NamedTuple):
     name: str
 
 
+def signal_of(node: Node) -> Signal | None:
+    """Return what a node reads by itself, None for one that only computes."""
+    match node:
+        case FieldNode():
+            return Signal("field", node.name)
+        case FeatureNode():
+            return Signal("feature", node.name)
+        case AggregateNode():
+            return Signal("aggregate", node.text)
+        case _:
+            return None
+
+
 @dataclass(frozen=True, slots=True)
 class Code:
     """A Python expression, good where none of the `missing` tests holds.

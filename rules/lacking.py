@@ -8,15 +8,12 @@ which signals are missing alone, and is kept.
 from collections.abc import Mapping, Sequence
 
 from rules.expression import Evaluate, Expression, function_of
-from rules.generate import Signal
+from rules.generate import Signal, signal_of
 from rules.plan import Value
 from rules.tree import (
-    AggregateNode,
     Choice,
     Compare,
     Constant,
-    FeatureNode,
-    FieldNode,
     Logic,
     Member,
     Negative,
@@ -39,7 +36,7 @@ class Lacking:
         self._tree = tree = expression.tree
         self._zone = expression.zone
         self._functions: dict[Node, tuple[tuple[Signal, ...], Evaluate]] = {}
-        self._signals = {node: signal for node in tree.walk() if (signal := _signal(node)) is not None}
+        self._signals = {node: signal for node in tree.walk() if (signal := signal_of(node)) is not None}
         self._plain = all(isinstance(node, _STRICT) or not node.parts for part in tree.parts for node in part.walk())
         self._plain = self._plain and isinstance(tree, (*_STRICT, Logic))
         self._known: dict[tuple[bool, ...], list[str]] = {}
@@ -89,15 +86,3 @@ class Lacking:
             self._functions[node] = function_of(node, self._zone)
         signals, function = self._functions[node]
         return function([values.get(signal) for signal in signals], time_ms)
-
-
-def _signal(node: Node) -> Signal | None:
-    match node:
-        case FieldNode():
-            return Signal("field", node.name)
-        case FeatureNode():
-            return Signal("feature", node.name)
-        case AggregateNode():
-            return Signal("aggregate", node.text)
-        case _:
-            return None

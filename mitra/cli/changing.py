@@ -49,6 +49,26 @@ def add_changing(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_actions(parser: argparse.ArgumentParser) -> Callable[..., argparse.ArgumentParser]:
+    """Let a command have commands of its own; what is returned declares one: `action(name, does, act, changes=…)`.
+
+    `act` is called with its arguments; one that `changes` nothing only reads.
+    """
+    actions = parser.add_subparsers(title="what to do", metavar="ACTION", required=True)
+
+    def action(
+        name: str, does: str, act: Callable[[argparse.Namespace], int], *, changes: bool = True
+    ) -> argparse.ArgumentParser:
+        one = actions.add_parser(name, help=does, description=f"{does[0].upper()}{does[1:]}.", allow_abbrev=False)
+        add_reading(one)
+        if changes:
+            add_changing(one)
+        one.set_defaults(act=act)
+        return one
+
+    return action
+
+
 def add_waiting(parser: argparse.ArgumentParser) -> None:
     """Declare what a command that sends takes."""
     parser.add_argument(

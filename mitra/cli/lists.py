@@ -4,25 +4,21 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from mitra.cli.changing import Session, add_changing, add_reading, make, open_session, until_ms
+from mitra.cli.changing import Session, add_actions, make, open_session, until_ms
 from mitra.cli.console import print_json, print_table
 from mitra.errors import MitraError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's own commands."""
-    actions = parser.add_subparsers(title="what to do", metavar="ACTION", required=True)
+    action = add_actions(parser)
 
-    def action(name: str, does: str, act: Any, *, changes: bool = True) -> argparse.ArgumentParser:
-        one = actions.add_parser(name, help=does, description=f"{does[0].upper()}{does[1:]}.", allow_abbrev=False)
-        add_reading(one)
-        if changes:
-            add_changing(one)
-            one.add_argument("name", metavar="NAME", help="the list's name")
-        one.set_defaults(act=act)
+    def change(name: str, does: str, act: Any) -> argparse.ArgumentParser:
+        one = action(name, does, act)
+        one.add_argument("name", metavar="NAME", help="the list's name")
         return one
 
-    put = action("put", "declare a list, or declare it otherwise; its entries stay", _put)
+    put = change("put", "declare a list, or declare it otherwise; its entries stay", _put)
     put.add_argument("--kind", choices=("block", "allow", "watch"), required=True, help="what being on it means")
     put.add_argument("--by", metavar="ENTITY", required=True, help="what is on it: an entity of the pipeline")
     put.add_argument("--immutable", action="store_true", help="a block list that no allow list overrules")
@@ -30,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("add", "put keys on a list", _add),
         ("remove", "take keys off a list", _remove),
     ):
-        one = action(name, does, act)
+        one = change(name, does, act)
         one.add_argument("keys", metavar="KEY", nargs="*", help="keys of the list's entity")
         one.add_argument("--file", metavar="FILE", help="a CSV file of keys, each with an until behind it if it ends")
         if name == "add":

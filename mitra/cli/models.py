@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from mitra.cli.changing import Session, add_changing, add_reading, make, open_session
+from mitra.cli.changing import Session, add_actions, make, open_session
 from mitra.cli.console import print_json, print_table
 from mitra.cli.rules import roll_back
 from mitra.errors import MitraError
@@ -12,16 +12,7 @@ from mitra.errors import MitraError
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's own commands."""
-    actions = parser.add_subparsers(title="what to do", metavar="ACTION", required=True)
-
-    def action(name: str, does: str, act: Any, *, changes: bool = True) -> argparse.ArgumentParser:
-        one = actions.add_parser(name, help=does, description=f"{does[0].upper()}{does[1:]}.", allow_abbrev=False)
-        add_reading(one)
-        if changes:
-            add_changing(one)
-        one.set_defaults(act=act)
-        return one
-
+    action = add_actions(parser)
     push = action("push", "put a model as a shadow, once every worker has loaded it", _push)
     push.add_argument(
         "artefact", metavar="URI", help="its folder, as the job's workers reach it: a path, or what fsspec opens"

@@ -4,23 +4,14 @@ import argparse
 from typing import Any
 
 from mitra.cli.backtest import add_test_arguments, run_test
-from mitra.cli.changing import Session, add_changing, add_reading, make, open_session, until_ms
+from mitra.cli.changing import Session, add_actions, make, open_session, until_ms
 from mitra.cli.console import print_json, print_table
 from mitra.errors import MitraError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's own commands."""
-    actions = parser.add_subparsers(title="what to do", metavar="ACTION", required=True)
-
-    def action(name: str, does: str, act: Any, *, changes: bool = True) -> argparse.ArgumentParser:
-        one = actions.add_parser(name, help=does, description=f"{does[0].upper()}{does[1:]}.", allow_abbrev=False)
-        add_reading(one)
-        if changes:
-            add_changing(one)
-        one.set_defaults(act=act)
-        return one
-
+    action = add_actions(parser)
     push = action("push", "make files live: what they say is added or replaced, nothing is taken away", _push)
     push.add_argument("files", metavar="FILE", nargs="+", help="a rule file, or a folder of them")
     test = action("test", "what files of rules would have done to past payments", run_test, changes=False)

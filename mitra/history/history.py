@@ -109,11 +109,7 @@ class History:
         for name in [name for name, record in work.touched.items() if record.directory.counted >= number]:
             del work.touched[name]
         relist(work, entry.clock_ms)
-        dirty = self._shared.dirty.setdefault(bucket, {})
-        for name, record in work.touched.items():
-            if not record.since:
-                record.since = number
-                dirty[name] = record
+        work.changed_by(number)
         describe(work)
         put(work)
         self._shared.cache.used(work.touched.values())

@@ -14,8 +14,7 @@ from mitra.history.work import Work
 
 def sweep(work: Work, clock_ms: int) -> None:
     """List entities that are new, and look at some of those whose day has come."""
-    index = DayIndex(work.store, work.entries, work.removed, work.shared.days.get(work.bucket))
-    work.shared.days[work.bucket] = index.days
+    index = _index(work)
     today = clock_ms // DAY_MS
     listed: dict[int, list[str]] = {}
     # Twice as many as come: however many new entities a batch brings, the lists get shorter.
@@ -32,29 +31,31 @@ def sweep(work: Work, clock_ms: int) -> None:
             work.at_once.append(record)
         else:
             _forget(work, record)
-    _list_new(work, today, listed)
-    for due, names in listed.items():
-        index.add(due, names)
+    _list_new(work, index, today, listed)
 
 
 def relist(work: Work, clock_ms: int) -> None:
     """List the entities that are new to a bucket whose journal is applied: their headers don't say yet where they stand."""
+    _list_new(work, _index(work), clock_ms // DAY_MS, {})
+
+
+def _index(work: Work) -> DayIndex:
+    """Return the bucket's day index, to go on with what the batch before knew of it."""
     index = DayIndex(work.store, work.entries, work.removed, work.shared.days.get(work.bucket))
     work.shared.days[work.bucket] = index.days
-    listed: dict[int, list[str]] = {}
-    _list_new(work, clock_ms // DAY_MS, listed)
-    for due, names in listed.items():
-        index.add(due, names)
+    return index
 
 
-def _list_new(work: Work, today: int, listed: dict[int, list[str]]) -> None:
-    """Choose the day on which each entity that stands in no list is looked at."""
+def _list_new(work: Work, index: DayIndex, today: int, listed: dict[int, list[str]]) -> None:
+    """List what is `listed` by day, and each entity that stands in no list, on the day on which it is looked at."""
     for name, record in work.touched.items():
         info = work.cache.info[record.handle]
         if record.directory.due_day < 0 and name not in work.kept and info[ROWS] + info[NOTE_COUNT]:
             due = record.directory.due_day = max(due_day(_newest_ms(work, record), work.plan.keep_ms), today + 1)
             record.changed = True
             listed.setdefault(due, []).append(name)
+    for due, names in listed.items():
+        index.add(due, names)
 
 
 def _due(index: DayIndex, clock_ms: int, most: int) -> list[tuple[int, str]]:

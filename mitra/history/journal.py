@@ -87,9 +87,10 @@ class Journal:
         while (data := store.get(journal_key(self.next))) is not None:
             entry = _decode_entry(rest_of(data, VERSION, _WHAT, JournalStateError))
             self.stored.append(entry)
-            self._count(len(entry.texts) + (0 if entry.labels is None else len(entry.labels.keys)))
+            self._count(entry)
 
-    def _count(self, events: int) -> None:
+    def _count(self, entry: Entry) -> None:
+        events = len(entry.texts) + (0 if entry.labels is None else len(entry.labels.keys))
         self._sizes.append((self.next, events))
         self._events += events
         self.next += 1
@@ -97,7 +98,7 @@ class Journal:
     def append(self, entries: dict[str, bytes], entry: Entry) -> None:
         """Add the next entry to what is written."""
         entries[journal_key(self.next)] = _VERSION + _encode(entry)
-        self._count(len(entry.texts) + (0 if entry.labels is None else len(entry.labels.keys)))
+        self._count(entry)
 
     def too_old(self, events: int) -> int:
         """Return the number of the newest entry that has as many `events` behind it; 0 if no other has since the last call."""

@@ -108,3 +108,11 @@ class Work:
         self.shape = self.shared.shape
         self.cache = self.shared.cache
         self.reader = self.shared.reader
+
+    def changed_by(self, entry: int) -> None:
+        """Note that an entry of the journal changed what is touched: it is to be written; what was to be already keeps its place."""
+        dirty = self.shared.dirty.setdefault(self.bucket, {})
+        for name, record in self.touched.items():
+            if not record.since:
+                record.since = entry
+                dirty[name] = record

@@ -1,7 +1,7 @@
 """Writes what batches changed: into the journal at once, each entity itself when the journal has held its changes for long enough."""
 
-from collections.abc import Iterable, Sequence
-from itertools import takewhile
+from collections.abc import Sequence
+from itertools import islice, takewhile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,15 +33,12 @@ def write(work: Work, journal: Journal, most: int) -> None:
     """
     shared = work.shared
     newest = journal.next - 1
-    dirty = shared.dirty.setdefault(work.bucket, {})
-    for name, record in work.touched.items():
-        if not record.since:
-            record.since = newest
-            dirty[name] = record
+    work.changed_by(newest)
+    dirty = shared.dirty[work.bucket]
     too_old = journal.too_old(most)
     due = list(takewhile(lambda record: record.since <= too_old, dirty.values()))
     if work.cache.size_bytes > work.cache.limit_bytes:
-        due = list(_first(dirty.values(), max(len(due), AHEAD * len(work.touched))))
+        due = list(islice(dirty.values(), max(len(due), AHEAD * len(work.touched))))
     chosen = {record.key: record for record in due}
     chosen.update((record.key, record) for record in work.at_once)
     chosen.update((record.key, record) for record in _far_open(work))
@@ -52,16 +49,12 @@ def write(work: Work, journal: Journal, most: int) -> None:
         describe(work)
     for older in shared.older:
         left = older.dirty.get(work.bucket, {})
-        _write_older(work, older, list(_first(left.values(), LEFT_BEHIND)))
+        _write_older(work, older, list(islice(left.values(), LEFT_BEHIND)))
     shared.older = [older for older in shared.older if any(older.dirty.values())]
     everyone = (one.dirty.get(work.bucket, {}) for one in (shared, *shared.older))
     needed = min((next(iter(one.values())).since for one in everyone if one), default=journal.next)
     journal.trim(needed, work.entries, work.removed)
     put(work)
-
-
-def _first(records: Iterable[Record], count: int) -> Iterable[Record]:
-    return (record for record, _ in zip(records, range(count), strict=False))
 
 
 def _far_open(work: Work) -> list[Record]:

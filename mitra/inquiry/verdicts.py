@@ -11,12 +11,13 @@ from typing import Any, Literal
 from mitra.inquiry.known import Known, value_of
 from rules import Expression, Rule, Signal
 from rules.expression import function_of
+from rules.generate import signal_of
 from rules.plan import Value, ValueType
 from rules.reasons import shown
 from rules.rollout import applies
 from rules.rule_check import RuleCode
 from rules.rule_set import SNOOZE
-from rules.tree import AggregateNode, FeatureNode, FieldNode, Logic, Node
+from rules.tree import Logic, Node
 
 Said = Literal["fires", "can't be decided", "false", "not asked"]
 
@@ -112,22 +113,11 @@ def _not_asked(rule: Rule, entity: str, payment: Payment) -> tuple[str, bool]:
 def _values(condition: Expression, known: Known) -> tuple[dict[str, str], tuple[str, ...]]:
     types: dict[Signal, ValueType] = {}
     for node in condition.tree.walk():
-        signal = _signal(node)
+        signal = signal_of(node)
         if signal is not None and node.type in {"string", "integer", "number", "boolean"}:
             types[signal] = node.type
     values = {signal.name: shown(known[signal], kind) for signal, kind in types.items() if signal in known}
     return values, tuple(signal.name for signal in types if signal not in known)
-
-
-def _signal(node: Node) -> Signal | None:
-    match node:
-        case FieldNode():
-            return Signal("field", node.name)
-        case FeatureNode():
-            return Signal("feature", node.name)
-        case AggregateNode():
-            return Signal("aggregate", node.text)
-    return None
 
 
 def _false_parts(condition: Expression, payment: Payment) -> str:
