@@ -18,7 +18,7 @@ EVENTS, LABELS, PARTS, PROBE, END, REPORTS, LETTERS, REVISE, MARKER, CONTROL, RO
 
 
 class EventBatch(msgspec.Struct, array_like=True):
-    """Events of one type on their way to one history bucket: n events, m touches (an event touches several entities).
+    """Events on their way to one history bucket, of types `kinds` u1[n]: n events, m touches (an event touches several entities).
 
     `clock_ms` is the event-time clock of `lane`; `decoded_ms` float64[n], wall clock; `expected` u1[n] counts the parts that
     decide must gather for an event, one from each bucket it touches. Only one of these carries the event's `payloads` entry,

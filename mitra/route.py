@@ -111,20 +111,28 @@ def joined(parts: Sequence[Any]) -> str:
     return _SEPARATOR.join(text.replace(_ESCAPE, f"{_ESCAPE}0").replace(_SEPARATOR, f"{_ESCAPE}1") for text in texts)
 
 
-class Router:
-    """Routes the events of one type: compiled once from the pipeline, used for every batch."""
+class _Kind:
+    """How the events of one type are routed."""
 
-    def __init__(self, event: EventType, kind: int, entities: Sequence[Entity], layout: Layout, buckets: int) -> None:
-        """Compile the routing of `event`, the `kind`-th event type, over `buckets` history buckets."""
-        self._kind = kind
+    def __init__(self, event: EventType, entities: Sequence[Entity], layout: Layout) -> None:
         # Histories know events by the hash of their id: a login must not pass for the payment that has the same number.
-        self._id_prefix = "" if event.decided else f"{event.name}\0"
-        self._buckets = buckets
-        self._late_after_ms = event.late_after_ms
+        self.id_prefix = "" if event.decided else f"{event.name}\0"
+        self.late_after_ms = event.late_after_ms
         readers = [(place, key_reader(entity, event)) for place, entity in enumerate(entities)]
-        self._readers = [(place, reader) for place, reader in readers if reader is not None]
-        self._numeric = [event.index.get(name) for name in layout.numeric]
-        self._text = [event.index.get(name) for name in layout.text]
+        self.readers = [(place, reader) for place, reader in readers if reader is not None]
+        numeric = [(column, event.index.get(name)) for column, name in enumerate(layout.numeric)]
+        self.numeric = [(column, place) for column, place in numeric if place is not None]
+        self.text = [event.index.get(name) for name in layout.text]
+
+
+class Router:
+    """Routes events of any type: compiled once from the pipeline, used for every batch."""
+
+    def __init__(self, events: Sequence[EventType], entities: Sequence[Entity], layout: Layout, buckets: int) -> None:
+        """Compile the routing of the event types `events` over `buckets` history buckets."""
+        self._kinds = [_Kind(event, entities, layout) for event in events]
+        self._numeric, self._text = len(layout.numeric), len(layout.text)
+        self._buckets = buckets
         self._hashes = TextHashes()
 
     def route(
@@ -132,22 +140,23 @@ class Router:
     ) -> list[tuple[int, EventBatch]]:
         """Return the message to each history bucket that the events touch, and move the lane's clock on.
 
+        The topic of an event's source says of which type it is: the topics of the types come first, in their order.
         `decoded_ms` is the wall clock at which decoding began: the clock of the decisions starts there.
         """
         if not events:
             return []
-        flags = self._late_flags(lane, events, int(decoded_ms))
-        prefix = self._id_prefix
-        id_hashes = [text_hash(prefix + event.id) for event in events]
+        kinds = [self._kinds[source.topic] for source in sources]
+        flags = self._late_flags(lane, events, kinds, int(decoded_ms))
+        id_hashes = [text_hash(kind.id_prefix + event.id) for kind, event in zip(kinds, events, strict=True)]
         outboxes: dict[int, _Outbox] = {}
-        expected, primaries = self._assign(events, id_hashes, outboxes)
-        columns = self._columns(events)
+        expected, primaries = self._assign(events, kinds, id_hashes, outboxes)
+        columns = self._columns(events, kinds)
         hashes = array("q", id_hashes).tobytes()
         offsets = array("q", [source.offset for source in sources]).tobytes()
         partitions = array("i", [source.partition for source in sources]).tobytes()
         topics = bytes([source.topic for source in sources])
         decoded = array("d", [decoded_ms]).tobytes()
-        numbers, texts = len(self._numeric), len(self._text)
+        numbers, texts = self._numeric, self._text
         out = []
         for bucket, box in outboxes.items():
             rows = box.rows
@@ -163,7 +172,7 @@ class Router:
                 expected=cells(expected, 1, rows),
                 decoded_ms=decoded * len(rows),
                 payloads=[events[row].payload if primaries[row] == bucket else b"" for row in rows],
-                kinds=bytes([self._kind]) * len(rows),
+                kinds=cells(topics, 1, rows),
                 times_ms=cells(columns.times_ms, 8, rows),
                 id_hashes=cells(hashes, 8, rows),
                 content_hashes=cells(columns.content_hashes, 8, rows),
@@ -177,24 +186,28 @@ class Router:
             out.append((bucket, batch))
         return out
 
-    def _late_flags(self, lane: Lane, events: Sequence[Event], now_ms: int) -> bytes:
+    @staticmethod
+    def _late_flags(lane: Lane, events: Sequence[Event], kinds: Sequence[_Kind], now_ms: int) -> bytes:
         """Mark each event that comes late by the lane's clock, which moves with every event.
 
         An event from the future moves it no further than to the wall clock: one wrong clock would make all others late.
         """
         clock = lane.clock_ms
-        allowed = self._late_after_ms
         flags = bytearray(len(events))
         for row, event in enumerate(events):
             if event.time_ms > clock:
                 clock = max(clock, min(event.time_ms, now_ms))
-            elif event.time_ms < clock - allowed:
+            elif event.time_ms < clock - kinds[row].late_after_ms:
                 flags[row] = LATE
         lane.clock_ms = clock
         return bytes(flags)
 
     def _assign(
-        self, events: Sequence[Event], id_hashes: Sequence[int], outboxes: dict[int, _Outbox]
+        self,
+        events: Sequence[Event],
+        kinds: Sequence[_Kind],
+        id_hashes: Sequence[int],
+        outboxes: dict[int, _Outbox],
     ) -> tuple[bytes, list[int]]:
         """Fill the outboxes; return the number of parts of each event and the bucket that carries its payload."""
         buckets = self._buckets
@@ -205,7 +218,7 @@ class Router:
             values = event.values
             primary = -1
             parts = 0
-            for place, reader in self._readers:
+            for place, reader in kinds[row].readers:
                 key = reader(values)
                 if key is None:
                     continue
@@ -230,14 +243,19 @@ class Router:
             primaries.append(primary)
         return bytes(expected), primaries
 
-    def _columns(self, events: Sequence[Event]) -> "_Columns":
+    def _columns(self, events: Sequence[Event], kinds: Sequence[_Kind]) -> "_Columns":
         """Return the columns that history keeps of the events, in the layout's order."""
         values = [event.values for event in events]
-        numbers = np.full((len(events), len(self._numeric)), np.nan)
-        for column, place in enumerate(self._numeric):
-            if place is not None:
-                numbers[:, column] = [row[place] for row in values]
-        texts = [[None if place is None else row[place] for place in self._text] for row in values]
+        numbers = np.full((len(events), self._numeric), np.nan)
+        for kind in dict.fromkeys(kinds):
+            rows = [row for row, one in enumerate(kinds) if one is kind]
+            mine = values if len(rows) == len(values) else [values[row] for row in rows]
+            for column, place in kind.numeric:
+                numbers[rows, column] = [row[place] for row in mine]
+        texts = [
+            [None if place is None else row[place] for place in kind.text]
+            for kind, row in zip(kinds, values, strict=True)
+        ]
         hashes = self._hashes
         return _Columns(
             times_ms=array("q", [event.time_ms for event in events]).tobytes(),

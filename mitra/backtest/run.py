@@ -2,8 +2,8 @@
 
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mitra.backtest.count import LabelFiles, count
@@ -21,11 +21,15 @@ _ENDINGS = (".parquet", ".pq", ".csv", ".jsonl", ".ndjson", ".json", ".csv.gz", 
 
 @dataclass(frozen=True, slots=True)
 class Payments:
-    """Files of payments and of their labels, and how long after its payment a label is known that doesn't say when."""
+    """Files of payments and of their labels, and how long after its payment a label is known that doesn't say when.
+
+    `events` are files of the pipeline's other types, by the type's name.
+    """
 
     transactions: Sequence[Path]
     labels: Sequence[Path] = ()
     label_delay_ms: int | None = None
+    events: Mapping[str, Sequence[Path]] = field(default_factory=dict)
 
 
 def replayed_folder(names: Sequence[Path]) -> Path | None:
@@ -33,12 +37,12 @@ def replayed_folder(names: Sequence[Path]) -> Path | None:
     return names[0] if len(names) == 1 and (names[0] / DECISIONS).is_file() else None
 
 
-def find_payments(names: Sequence[Path], labels: Sequence[Path]) -> list[Path]:
-    """Return the files called, and of folders all files in them that can be read, but for those of labels.
+def find_payments(names: Sequence[Path], others: Iterable[Path]) -> list[Path]:
+    """Return the files called, and of folders all files in them that can be read, but for the `others`, of labels and events.
 
     Raises MitraError for what isn't there, a folder without such files, and one that a replay has written.
     """
-    apart = {path.resolve() for path in labels}
+    apart = {path.resolve() for path in others}
     found: list[Path] = []
     for name in names:
         if name.is_dir():
@@ -76,6 +80,7 @@ def run_backtest(
             path,
             payments.transactions,
             folder,
+            events=payments.events,
             labels=payments.labels,
             label_delay_ms=payments.label_delay_ms,
             live=trial.live,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mitra.cli.changing import open_session
 from mitra.cli.console import print_json, print_table, progress_bar
-from mitra.cli.replay import PARALLELISMS, check_parallelism, label_delay_ms
+from mitra.cli.replay import PARALLELISMS, add_events, check_parallelism, event_files, label_delay_ms
 from mitra.errors import MitraError
 from mitra.pipeline import load_pipeline
 
@@ -27,6 +27,7 @@ def add_test_arguments(parser: argparse.ArgumentParser) -> None:
         "--on", type=Path, nargs="+", required=True, metavar="PAYMENTS",
         help="past payments: Parquet, CSV or JSON lines, or folders of them; or a folder that `mitra replay` wrote",
     )  # fmt: skip
+    add_events(parser)
     parser.add_argument(
         "--labels", type=Path, nargs="+", default=[], metavar="LABELS", help="the labels, by transaction id"
     )
@@ -65,9 +66,13 @@ def run_test(args: argparse.Namespace) -> int:
         if not path.is_file():
             raise MitraError(f"there is no file {path}")
     folder = replayed_folder(args.on)
-    found = find_payments(args.on, args.labels) if folder is None else []
-    payments = Payments(found, args.labels, label_delay_ms(args.label_delay))
     pipeline = load_pipeline(args.pipeline)
+    events = event_files(args.events, pipeline)
+    if folder is not None and events:
+        raise MitraError(f"--events has no use on {folder}: its decisions are made already; name the payments instead")
+    apart = [*args.labels, *(path for paths in events.values() for path in paths)]
+    found = find_payments(args.on, apart) if folder is None else []
+    payments = Payments(found, args.labels, label_delay_ms(args.label_delay), events)
     trial = _trial(args, on_table=folder is not None)
     if not trial.tested:
         raise MitraError("the files hold no rule to test")

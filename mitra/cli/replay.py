@@ -3,13 +3,15 @@
 import argparse
 import dataclasses
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mitra.cli.console import print_json, progress_bar
 from mitra.duration import parse_duration_ms
 from mitra.errors import MitraError
-from mitra.pipeline import load_pipeline
+from mitra.pipeline import Pipeline, load_pipeline
+from mitra.sections import did_you_mean
 
 if TYPE_CHECKING:
     from mitra.backtest.trial import Trial
@@ -26,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--transactions", type=Path, nargs="+", required=True, metavar="FILE", help="Parquet, CSV or JSON lines"
     )
+    add_events(parser)
     parser.add_argument(
         "--labels", type=Path, nargs="+", default=[], metavar="FILE", help="the labels, by transaction id"
     )
@@ -56,6 +59,7 @@ def run(args: argparse.Namespace) -> int:
     for path in [*args.transactions, *args.labels]:
         if not path.is_file():
             raise MitraError(f"there is no file {path}")
+    events = event_files(args.events, load_pipeline(args.pipeline))
     delay = label_delay_ms(args.label_delay)
     trial = _trial(args)
     with progress_bar() as progress:
@@ -63,6 +67,7 @@ def run(args: argparse.Namespace) -> int:
             args.pipeline,
             args.transactions,
             args.output,
+            events=events,
             labels=args.labels,
             label_delay_ms=delay,
             model=args.model,
@@ -78,9 +83,47 @@ def run(args: argparse.Namespace) -> int:
         rate = result.transactions / result.seconds if result.seconds else 0.0
         print(
             f"{result.transactions:,} transactions: {result.decisions:,} decisions ({result.duplicates:,} duplicates), "
-            f"{result.dead_letters:,} dead letters, in {result.seconds:.1f} s ({rate:,.0f}/s)\n{args.output}"
+            f"{result.dead_letters:,} dead letters, in {result.seconds:.1f} s ({rate:,.0f}/s)"
+            f"{_others(result.other_events, result.other_rejected)}\n{args.output}"
         )
     return 0
+
+
+def _others(read: int, rejected: int) -> str:
+    if not read:
+        return ""
+    return f"; {read:,} other events{f', {rejected:,} of them dead letters' if rejected else ''}"
+
+
+def add_events(parser: argparse.ArgumentParser) -> None:
+    """Declare `--events`, the files of the types that aren't given as transactions."""
+    parser.add_argument(
+        "--events", nargs="+", default=[], action="extend", metavar="NAME=FILE",
+        help="events of another type of the pipeline, such as login=logins.parquet; several files of one type are several NAME=FILE",
+    )  # fmt: skip
+
+
+def event_files(given: Sequence[str], pipeline: Pipeline) -> dict[str, list[Path]]:
+    """Return the files that `--events` names, by the name of their type. Raises MitraError for what can't be read."""
+    others = [event.name for event in pipeline.events if event is not pipeline.decided]
+    found: dict[str, list[Path]] = {}
+    for text in given:
+        name, equals, file = text.partition("=")
+        if not equals or not file:
+            raise MitraError(f"--events {text} is no NAME=FILE; write it like login=logins.parquet")
+        if name == pipeline.decided.name:
+            raise MitraError(f"--events {text}: files of {name} go behind --transactions")
+        if name not in others:
+            known = ", ".join(others) if others else f"none beside {pipeline.decided.name}"
+            hint = did_you_mean(name, others)
+            raise MitraError(
+                f"--events {text}: the pipeline has no event type {name}; allowed: {known}{'; ' * bool(hint)}{hint}"
+            )
+        path = Path(file)
+        if not path.is_file():
+            raise MitraError(f"there is no file {path}")
+        found.setdefault(name, []).append(path)
+    return found
 
 
 def check_parallelism(parallelism: int) -> None:

@@ -5,8 +5,6 @@ Replay runs far faster than the clock, so labels are handed over at once: the kn
 
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
 
 from mitra.blueprint import Blueprint
@@ -38,10 +36,7 @@ class ReplayIntake:
         self._clock = clock
         self._input = PreparedInput.open(folder)
         self._buckets = pipeline.job.buckets
-        self._routers = [
-            Router(event, kind, pipeline.entities, blueprint.layout, self._buckets)
-            for kind, event in enumerate(pipeline.events)
-        ]
+        self._router = Router(pipeline.events, pipeline.entities, blueprint.layout, self._buckets)
         readers = [(place, key_reader(entity, pipeline.decided)) for place, entity in enumerate(pipeline.entities)]
         self._readers = [(place, reader) for place, reader in readers if reader is not None]
         self._labels = pipeline.labels
@@ -58,13 +53,10 @@ class ReplayIntake:
         # A batch of a quiet input spans weeks, so labels go first: a later event of the same batch may already count them.
         for bucket, labels in note_batches(self._notes(batch), self._buckets, self._lane):
             yield bucket, encode(labels)
-        # One event type behind the other, in the order of time: what came before a payment is there before it.
-        for kind, run in groupby(zip(batch.kinds, batch.events, strict=True), key=itemgetter(0)):
-            events = [event for _, event in run]
-            sources = [Source(kind, 0, self._offset + place) for place in range(len(events))]
-            self._offset += len(events)
-            for bucket, routed in self._routers[kind].route(self._lane, events, sources, self._clock(), 0):
-                yield bucket, encode(routed)
+        sources = [Source(kind, 0, self._offset + place) for place, kind in enumerate(batch.kinds)]
+        self._offset += len(sources)
+        for bucket, routed in self._router.route(self._lane, batch.events, sources, self._clock(), 0):
+            yield bucket, encode(routed)
 
     def _notes(self, batch: PreparedBatch) -> Iterator[LabelNote]:
         """Return a note for every entity of each labelled event, and one more for each later version of its label."""

@@ -3,7 +3,7 @@
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -43,13 +43,18 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What a replay came to: transactions = decisions + dead letters; duplicates are among the decisions."""
+    """What a replay came to: transactions = decisions + dead letters; duplicates are among the decisions.
+
+    `other_events` are the rows of types that get no decision, `other_rejected` those among them that were no events.
+    """
 
     transactions: int
     decisions: int
     dead_letters: int
     duplicates: int
     seconds: float
+    other_events: int = 0
+    other_rejected: int = 0
 
 
 class ReplayError(MitraError):
@@ -61,6 +66,7 @@ def run_replay(
     transactions: Sequence[Path],
     output: Path,
     *,
+    events: Mapping[str, Sequence[Path]] | None = None,
     labels: Sequence[Path] = (),
     label_delay_ms: int | None = None,
     model: Path | None = None,
@@ -70,7 +76,7 @@ def run_replay(
 ) -> Replayed:
     """Replay files through the job and write `decisions.parquet` and `dead_letters.jsonl` into `output`.
 
-    `live` is what is live from the start: rules, and features that stand behind the pipeline's in the table.
+    `events` are the files of other types by the type's name. `live` is what is live from the start: rules, and features that stand behind the pipeline's in the table.
     Raises ReplayError, with the end of the job's log, if the job fails or a transaction is unaccounted for.
     """
     started = time.monotonic()
@@ -89,6 +95,7 @@ def run_replay(
             transactions,
             work / "input",
             dead_letters=work / "rejected.jsonl",
+            events=events,
             labels=labels,
             label_delay_ms=label_delay_ms,
             progress=lambda step, rows: progress(_STEPS[step], rows, 0),
@@ -97,7 +104,13 @@ def run_replay(
         if live is not None:
             (work / _LIVE).write_bytes(live.encode())
         counts = _run_job(pipeline_path, pipeline, model, parallelism, types, work, prepared, progress)
-        result = replace(counts, transactions=summary.transactions, dead_letters=counts.dead_letters + summary.rejected)
+        result = replace(
+            counts,
+            transactions=summary.transactions,
+            dead_letters=counts.dead_letters + summary.rejected,
+            other_events=summary.other_events,
+            other_rejected=summary.other_rejected,
+        )
         if result.transactions != result.decisions + result.dead_letters:
             msg = (
                 f"transactions={result.transactions} came in, but decisions={result.decisions} and "

@@ -72,6 +72,7 @@ class HistoryStage:
         self._fields = payload_fields(blueprint.pipeline.decided)
         self._entities = [entity.name for entity in blueprint.pipeline.entities]
         self._kinds = blueprint.pipeline.events
+        self._decided = bytes(kind for kind, event in enumerate(self._kinds) if event.decided)
         self._topics = blueprint.source_topics
         self._clocks: dict[int, dict[int, tuple[int, float]]] = {}
         self._opened_ms: dict[int, float] = {}
@@ -189,13 +190,16 @@ class HistoryStage:
         )
         clock_ms = self._bucket_clock(bucket, batch.lane, batch.clock_ms)
         result = self._history.process(bucket, store, _events(batch), touches, None, clock_ms)
-        if self._kinds[batch.kinds[0]].decided:
+        others = batch.kinds.translate(None, self._decided)
+        if len(others) < len(batch.kinds):
             marks = self._marks_of(bucket, store, batch, touches) if self._marks[bucket].any else {}
-            return split_parts(
-                batch, touches, result, self._buckets, self._answers(batch.revision), self._clock(), marks
-            )
-        letters = self._conflicts(batch, touches, result)
-        return [(bucket, encode(Letters(letters)))] if letters else ()
+            answered = self._answers(batch.revision)
+            decided = self._decided if others else None
+            yield from split_parts(batch, touches, result, self._buckets, answered, self._clock(), marks, decided)
+        if others:
+            letters = self._conflicts(batch, touches, result)
+            if letters:
+                yield bucket, encode(Letters(letters))
 
     def _marks_of(self, bucket: int, store: Store, batch: EventBatch, touches: Touches) -> dict[int, list[str]]:
         """Return, by touch, the lists and snoozes that hold its entity under the batch's revision."""
@@ -217,7 +221,7 @@ class HistoryStage:
         offsets = np.frombuffer(batch.offsets, dtype=np.int64)
         letters = []
         for row in rows:
-            if batch.payloads[row]:
+            if batch.payloads[row] and batch.kinds[row] not in self._decided:
                 event, values = self._kinds[batch.kinds[row]], decode_payload(batch.payloads[row])
                 topic = self._topics[batch.topics[row]]
                 letters.append(conflict_letter(event, values, topic, int(partitions[row]), int(offsets[row])).to_json())
@@ -269,16 +273,24 @@ def split_parts(
     answered: Answered,
     now_ms: float,
     marks: dict[int, list[str]],
+    decided: bytes | None = None,
 ) -> Iterator[tuple[int, bytes]]:
-    """Return what history answered about a batch, under its revision, as one message to each decide bucket."""
+    """Return what history answered about a batch, under its revision, as one message to each decide bucket.
+
+    `decided` are the types that get a decision; None where all of the batch do.
+    """
     targets = [id_hash % buckets for id_hash in memoryview(batch.id_hashes).cast("q")]
+    if decided is not None:
+        targets = [bucket if kind in decided else -1 for bucket, kind in zip(targets, batch.kinds, strict=True)]
     rows: dict[int, list[int]] = {}
     for row, bucket in enumerate(targets):
-        rows.setdefault(bucket, []).append(row)
+        if bucket >= 0:
+            rows.setdefault(bucket, []).append(row)
     events = touches.event.tolist()
     touched: dict[int, list[int]] = {bucket: [] for bucket in rows}
     for touch, row in enumerate(events):
-        touched[targets[row]].append(touch)
+        if targets[row] >= 0:
+            touched[targets[row]].append(touch)
     selection = answered.selection
     width = selection.width
     values = selection.cells(result.values, touches.entity, np.nan).tobytes()

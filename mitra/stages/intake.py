@@ -31,12 +31,30 @@ PROBE_BYTES = 128
 class _Sorted:
     """A batch of records, sorted by what they are."""
 
-    events: list[list[Event]]
-    sources: list[list[Source]]
+    events: list[Event] = field(default_factory=list)
+    sources: list[Source] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
     reports: list[tuple[Report, Source, bytes]] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
     probes: list[bytes] = field(default_factory=list)
+
+
+def merged(events: list[Event], sources: list[Source]) -> tuple[list[Event], list[Source]]:
+    """Return the events of several topics or partitions in the order of time: a login goes before the payment that it led to.
+
+    A batch that was read to catch up holds minutes of each, one behind the other. Within a partition the order stays what
+    it is: an event goes where the newest before it there does.
+    """
+    if len({(source.topic, source.partition) for source in sources}) < 2:
+        return events, sources
+    newest: dict[tuple[int, int], int] = {}
+    reached = []
+    for event, source in zip(events, sources, strict=True):
+        place = source.topic, source.partition
+        newest[place] = max(event.time_ms, newest.get(place, event.time_ms))
+        reached.append(newest[place])
+    order = sorted(range(len(events)), key=reached.__getitem__)
+    return [events[row] for row in order], [sources[row] for row in order]
 
 
 class Intake:
@@ -54,10 +72,7 @@ class Intake:
         self._places = {topic: place for place, topic in enumerate(self._topics)}
         self._entities = pipeline.entities
         self._decoders = [Decoder(event, pipeline.limits) for event in pipeline.events]
-        self._routers = [
-            Router(event, kind, pipeline.entities, blueprint.layout, self._buckets)
-            for kind, event in enumerate(pipeline.events)
-        ]
+        self._router = Router(pipeline.events, pipeline.entities, blueprint.layout, self._buckets)
         self._probes = self._places[pipeline.topics.probes]
         labels = pipeline.labels
         self._reports = None if labels is None else ReportDecoder(labels, pipeline.limits)
@@ -97,9 +112,9 @@ class Intake:
     def _route(self, lane: Lane, records: Sequence[str]) -> Emit:
         now_ms = self._clock()
         batch = self._sort(records, int(now_ms))
-        for kind, router in enumerate(self._routers):
-            for bucket, events in router.route(lane, batch.events[kind], batch.sources[kind], now_ms, lane.revision):
-                yield bucket, encode(events)
+        events, sources = merged(batch.events, batch.sources)
+        for bucket, routed in self._router.route(lane, events, sources, now_ms, lane.revision):
+            yield bucket, encode(routed)
         for bucket, labels in note_batches(outcome_notes(batch.outcomes, self._entities), self._buckets, lane):
             yield bucket, encode(labels)
         for bucket, reports in report_batches(batch.reports, self._buckets):
@@ -113,7 +128,7 @@ class Intake:
 
     def _sort(self, records: Sequence[str], now_ms: int) -> _Sorted:
         kinds = len(self._decoders)
-        batch = _Sorted([[] for _ in range(kinds)], [[] for _ in range(kinds)])
+        batch = _Sorted()
         for record in records:
             topic, partition, offset, published, rest = record.split(FIELD_SEPARATOR, 4)
             value = rest[1:].encode("latin-1") if rest[0] == "V" else None
@@ -127,8 +142,8 @@ class Intake:
             if place < kinds:
                 found = self._decoders[place].decode(value, now_ms)
                 if isinstance(found, Event):
-                    batch.events[place].append(found)
-                    batch.sources[place].append(source)
+                    batch.events.append(found)
+                    batch.sources.append(source)
                 else:
                     batch.letters.append(self._letter(found, source, value))
             else:

@@ -58,14 +58,14 @@ def payment(
     return event_of(id, time_ms, (id, time_ms, customer, terminal, shop, amount))
 
 
-def sources(count: int) -> list[Source]:
-    """Return places one behind the other in partition 0."""
-    return [Source(0, 0, offset) for offset in range(count)]
+def sources(count: int, topic: int = 0) -> list[Source]:
+    """Return places one behind the other in partition 0 of a topic."""
+    return [Source(topic, 0, offset) for offset in range(count)]
 
 
-def router(event: EventType = PAYMENT, buckets: int = 4, kind: int = 0) -> Router:
-    """Return the router of an event type."""
-    return Router(event, kind, ENTITIES, LAYOUT, buckets)
+def router(buckets: int = 4) -> Router:
+    """Return the router of payments and logins."""
+    return Router((PAYMENT, LOGIN), ENTITIES, LAYOUT, buckets)
 
 
 def state() -> State:

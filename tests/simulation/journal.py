@@ -117,7 +117,7 @@ class Journal:
     # Intake
 
     def routed(self, lane: Lane, records: list[str], now_ms: float, control_end: int) -> None:
-        """Note which events are late by the clock of their lane; payments come before logins within a batch."""
+        """Note which events are late by the clock of their lane; within a batch partitions are merged by time."""
         line, number = self.line, lane.number
         least = max(line.revisions.get(number, 0), self.rules().last(control_end))
         if lane.revision < least:
@@ -125,12 +125,14 @@ class Journal:
             raise BrokenError(msg)
         line.revisions[number] = lane.revision
         found = []
+        newest: dict[tuple[str, int], int] = {}
         for record in records:
             topic, partition, offset, _ = record.split(FIELD_SEPARATOR, 3)
             place = Place(topic, int(partition), int(offset))
             fact = self.truth.get(place)
             if isinstance(fact, Event):
-                found.append((fact.kind != "payment", place, fact))
+                reached = newest[topic, place.partition] = max(fact.time_ms, newest.get((topic, place.partition), 0))
+                found.append((reached, place, fact))
         clock = line.clocks.get(number, 0)
         for _, place, event in sorted(found, key=lambda entry: entry[0]):
             line.stamped[place] = lane.revision

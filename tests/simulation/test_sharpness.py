@@ -118,7 +118,8 @@ def take_logins_for_payments(patch: Patch) -> None:
 
     def unprefixed(self: Router, *rest: Any) -> None:
         init(self, *rest)
-        self._id_prefix = ""
+        for kind in self._kinds:
+            kind.id_prefix = ""
 
     patch.setattr(Router, "__init__", unprefixed)
     fresh_settings(patch)

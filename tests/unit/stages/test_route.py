@@ -67,7 +67,7 @@ def test_one_bucket_expects_one_part_whatever_is_touched() -> None:
 
 
 def test_an_event_that_touches_no_entity_passes_the_bucket_of_its_id() -> None:
-    lonely = Router(PAYMENT, 0, (), LAYOUT, 4)
+    lonely = Router((PAYMENT,), (), LAYOUT, 4)
     ((bucket, batch),) = lonely.route(Lane(0), [payment("lonely")], sources(1), 1.0, 0)
     assert bucket == bucket_of("lonely", 4)
     assert (batch.expected, batch.keys, len(batch.payloads)) == (b"\1", [], 1)
@@ -84,8 +84,8 @@ def test_columns_are_those_of_the_layout_with_missing_values_marked() -> None:
 
 
 def test_sources_are_kept() -> None:
-    ((_, batch),) = router(buckets=1).route(Lane(3), [payment()], [Source(2, 5, 1 << 40)], 9.5, 4)
-    assert (batch.topics, batch.partitions, longs(batch.offsets)) == (b"\2", array("i", [5]).tobytes(), [1 << 40])
+    ((_, batch),) = router(buckets=1).route(Lane(3), [payment()], [Source(0, 5, 1 << 40)], 9.5, 4)
+    assert (batch.topics, batch.partitions, longs(batch.offsets)) == (b"\0", array("i", [5]).tobytes(), [1 << 40])
     assert (batch.lane, batch.revision, np.frombuffer(batch.decoded_ms).tolist()) == (3, 4, [9.5])
 
 
@@ -111,7 +111,7 @@ def test_nothing_comes_of_nothing() -> None:
 
 def test_a_login_is_not_taken_for_the_payment_of_the_same_id() -> None:
     login = event_of("a", 5000, ("a", 5000, "c"))
-    ((_, batch),) = router(LOGIN, 1, kind=1).route(Lane(0), [login], sources(1), 1.0, 0)
+    ((_, batch),) = router(1).route(Lane(0), [login], sources(1, topic=1), 1.0, 0)
     assert longs(batch.id_hashes) != [text_hash("a")]
     assert batch.kinds == b"\1"
 
