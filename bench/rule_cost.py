@@ -92,6 +92,13 @@ AGGREGATES = {
     "distinct of the last 400": "distinct(billing, by=customer, last={0})",
     "sum where": 'sum(amount, by=customer, over="400m", where=amount > {0})',
     "sum of the last 400 where": "sum(amount, by=customer, last={0}, where=amount > {0} - 400)",
+    "sum of a session of 500": 'sum(amount, by=customer, over=session("{0}m"))',
+    "quantile": 'quantile(amount, 0.9, by=customer, over="{0}m")',
+    "most_common": 'most_common(country, by=customer, over="{0}m")',
+    "most_common of 500": 'most_common(billing, by=customer, over="{0}m")',
+    "trend": 'trend(amount, by=customer, over="{0}m")',
+    "periodicity": 'periodicity("1d", by=customer, over="{0}m")',
+    "quantile of the last 400": "quantile(amount, 0.9, by=customer, last={0})",
     "count of an event": 'count(by=customer, over="{0}m", event=payment)',
 }
 

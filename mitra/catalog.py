@@ -136,6 +136,8 @@ def asked(aggregate: Aggregate) -> Asked:
             text = duration_text(window.size)
         case "last":
             text = f"last {window.size}"
+        case "session":
+            text = f"session, gaps up to {duration_text(window.size)}"
         case _:
             text = "the event before" if aggregate.function in {"previous", "seconds_since"} else "ever"
     if aggregate.delay_ms:

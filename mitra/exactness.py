@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from rules.plan import Aggregate
 
 _FOLDED = frozenset({"count", "sum", "mean", "min", "max", "std"})
+_OF_ROWS = frozenset({"quantile", "most_common", "trend", "periodicity"})
 
 
 def exact_from(
@@ -32,8 +33,8 @@ def exact_from(
     dates = {}
     for one in asked:
         source, reach_ms = _source(one), _reach_ms(one)
-        # `last` is approximate whenever it reaches behind the rows, new or old.
-        if one.window.kind == "last" or _in_every_tile(one, text_fields):
+        # These are approximate whenever they reach behind the rows, new or old.
+        if one.window.kind in {"last", "session"} or one.function in _OF_ROWS or _in_every_tile(one, text_fields):
             continue
         if source in known and _wider(known[source], reach_ms) == known[source]:
             continue

@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING, cast
 from mitra.schema import Entity, EventType
 from rules import tree
 from rules.conditions import where_of
-from rules.durations import EXAMPLES, duration_ms, duration_text
-from rules.grammar import AGGREGATES, MAX_LAST, OPTIONS, SPEED, AggregateShape
+from rules.durations import duration_ms, duration_text
+from rules.grammar import AGGREGATES, OPTIONS, SPEED, AggregateShape
 from rules.names import stored_scope
 from rules.plan import Aggregate, Function, ValueType, Where, Window
 from rules.problems import closest
 from rules.tree import AggregateNode, Node, Unknown
+from rules.windows import Options, check_reach, duration_of, window_of, window_text
 
 if TYPE_CHECKING:
     from rules.check import Checker
 
 UNKNOWN = Unknown("unknown", "?")
-Options = dict[str, ast.keyword]
+LONGEST_PERIOD_MS = 7 * 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,28 +45,55 @@ def aggregate(checker: "Checker", found: ast.Call) -> Node:
     if len(checker.source.problems) > before:
         return UNKNOWN
     history = _history(checker, found, function, options)
-    window = _window(checker, found, function, options) if shape.windowed else Window("ever")
-    delay_ms = _duration(checker, options["delay"]) if "delay" in options else 0
-    _check_reach(checker, found, options, window, delay_ms)
-    field, kind = _field(checker, found, function, shape, history)
+    window = window_of(checker, found, function, options) if shape.windowed else Window("ever")
+    if window is not None and window.kind == "ever" and not shape.ever:
+        hint = "it looks at the events themselves: name a window"
+        checker.refuse(options["over"], f"{function} keeps no lifetime totals", hint)
+    delay_ms = duration_of(checker, options["delay"]) if "delay" in options else 0
+    check_reach(checker, found, options, window, delay_ms)
+    parameter = None if shape.parameter is None else _parameter(checker, found, function, shape)
+    if shape.parameter is not None and parameter is None:
+        return UNKNOWN
+    given = found.args if shape.parameter is None else found.args[:-1]
+    field, kind = _field(checker, found, given, function, shape, history)
     if len(checker.source.problems) > before or history is None or window is None or delay_ms is None:
         return UNKNOWN
-    return _node(function, history, field, kind, window, delay_ms)
+    return _node(function, history, field, kind, window, delay_ms, parameter)
+
+
+def _parameter(checker: "Checker", found: ast.Call, function: str, shape: AggregateShape) -> float | None:
+    """Return what stands last in the brackets: the share of a quantile, or a period in milliseconds."""
+    given = found.args[-1] if len(found.args) > (shape.field == "required") else None
+    value = given.value if isinstance(given, ast.Constant) else None
+    if shape.parameter == "share":
+        if type(value) in (int, float) and 0 <= value <= 1:  # type: ignore[operator]
+            return float(value)  # type: ignore[arg-type]
+        wanted, hint = "a share from 0 to 1", "write quantile(amount, 0.9, by=...)"
+    else:
+        period_ms = duration_ms(value) if isinstance(value, str) else None
+        if period_ms is not None and period_ms <= LONGEST_PERIOD_MS:
+            return float(period_ms)
+        wanted, hint = "a period of up to a week", 'write periodicity("1d", by=...)'
+    checker.refuse(given or found, f"{function} wants {wanted}", hint)
+    return None
 
 
 def _node(
-    function: Function, history: History, field: str | None, kind: ValueType, window: Window, delay_ms: int
+    function: Function,
+    history: History,
+    field: str | None,
+    kind: ValueType,
+    window: Window,
+    delay_ms: int,
+    parameter: float | None = None,
 ) -> Node:
+    shape = AGGREGATES[function]
     parts = [field] if field else []
+    if parameter is not None:
+        parts.append(duration_text(int(parameter)) if shape.parameter == "period" else repr(parameter))
     parts.append(f"by={history.entity.name}")
-    if AGGREGATES[function].windowed:
-        match window.kind:
-            case "over":
-                parts.append(f"over={duration_text(window.size)}")
-            case "ever":
-                parts.append("over=ever")
-            case "last":
-                parts.append(f"last={window.size}")
+    if shape.windowed:
+        parts.append(window_text(window))
     if delay_ms:
         parts.append(f"delay={duration_text(delay_ms)}")
     if history.event:
@@ -83,6 +111,7 @@ def _node(
         where=history.where,
         event=history.event,
         value_type=kind,
+        parameter=parameter,
     )
     return AggregateNode(kind, key, aggregate=made)
 
@@ -200,76 +229,30 @@ def _event(checker: "Checker", given: ast.expr) -> EventType | None:
     return None
 
 
-def _window(checker: "Checker", found: ast.Call, function: str, options: Options) -> Window | None:
-    over, last = options.get("over"), options.get("last")
-    if over is not None and last is not None:
-        checker.refuse(last, "over= and last= exclude each other")
-        return None
-    if over is not None:
-        if isinstance(over.value, ast.Constant) and over.value.value == "ever":
-            return Window("ever")
-        size = _duration(checker, over)
-        return None if size is None else Window("over", size)
-    if last is None:
-        checker.refuse(found, f"{function} needs a window", 'add over="1h", over="ever" or last=10')
-        return None
-    given = last.value.value if isinstance(last.value, ast.Constant) else None
-    if type(given) is not int or not 1 <= given <= MAX_LAST:
-        checker.refuse(last.value, f"behind last= stands a number of events from 1 to {MAX_LAST:,}")
-        return None
-    return Window("last", given)
-
-
-def _duration(checker: "Checker", option: ast.keyword) -> int | None:
-    given = option.value.value if isinstance(option.value, ast.Constant) else None
-    size = duration_ms(given) if isinstance(given, str) else None
-    if size is None:
-        ever = ', or "ever"' if option.arg == "over" else ""
-        checker.refuse(option.value, f"behind {option.arg}= stands a length of time", f"like {EXAMPLES}{ever}")
-    return size
-
-
-def _check_reach(
-    checker: "Checker", found: ast.Call, options: Options, window: Window | None, delay_ms: int | None
-) -> None:
-    """Refuse a window that reaches back further than histories do."""
-    most = checker.schema.max_window_ms
-    size = window.size if window is not None and window.kind == "over" else 0
-    reach = size + (delay_ms or 0)
-    if reach > most:
-        place = options.get("over") if size else options.get("delay")
-        what = (
-            "the window and its delay reach"
-            if size and delay_ms
-            else "the window reaches"
-            if size
-            else "the delay reaches"
-        )
-        message = f"{what} back {_readable(reach)}, more than history.max_window = {_readable(most)}"
-        checker.refuse(place or found, message, 'over="ever" keeps lifetime totals' if not delay_ms else "")
-
-
-def _readable(size_ms: int) -> str:
-    return duration_text(size_ms) if size_ms % 1_000 == 0 else f"{size_ms} ms"
-
-
 def _field(
-    checker: "Checker", found: ast.Call, function: Function, shape: AggregateShape, history: History | None
+    checker: "Checker",
+    found: ast.Call,
+    arguments: list[ast.expr],
+    function: Function,
+    shape: AggregateShape,
+    history: History | None,
 ) -> tuple[str | None, ValueType]:
     """Return the field that is aggregated and the type of the result."""
-    nothing: tuple[str | None, ValueType] = None, "number" if function == "seconds_since" else "integer"
+    nothing: tuple[str | None, ValueType] = None, "integer" if function == "count" else "number"
     if shape.field == "none":
-        if found.args:
-            checker.refuse(found.args[0], f"{function} reads no field", f"write {function}(by=...)")
+        if arguments:
+            told = '"1d", ' if shape.parameter == "period" else ""
+            checker.refuse(arguments[0], f"{function} reads no field", f"write {function}({told}by=...)")
         return nothing
-    if not found.args:
+    if not arguments:
         if shape.field == "required":
-            checker.refuse(found, f"{function} wants a field", f"write {function}(amount, by=...)")
+            told = "0.9, " if shape.parameter == "share" else ""
+            checker.refuse(found, f"{function} wants a field", f"write {function}(amount, {told}by=...)")
         return nothing
-    given = found.args[0]
-    if len(found.args) > 1 or not isinstance(given, ast.Name):
+    given = arguments[0]
+    if len(arguments) > 1 or not isinstance(given, ast.Name):
         scalar = {"min": "least", "max": "greatest"}.get(function)
-        place = found.args[1] if len(found.args) > 1 else given
+        place = arguments[1] if len(arguments) > 1 else given
         hint = (
             f"to compare values of this event, write {scalar}(x, y)"
             if scalar
@@ -307,7 +290,7 @@ def _field_type(
         )
     if function in {"count", "distinct"}:
         return "integer"
-    if function in {"mean", "std"}:
+    if function in {"mean", "std", "quantile", "trend"}:
         return "number"
     if function == "sum":
         return "number" if node.type == "number" else "integer"

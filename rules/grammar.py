@@ -57,13 +57,16 @@ class AggregateShape:
 
     `field`: whether it reads a field. `windowed`: whether it needs over= or last=; without, it takes neither, and no
     delay=. `numeric`: which fields it reads: `any`, `number`, or `number_or_boolean` (True counts as 1).
-    `label`: whether the field may be the label.
+    `label`: whether the field may be the label. `parameter`: what else it is told: the `share` of a quantile, a `period`.
+    `ever`: whether lifetime totals of it are kept.
     """
 
     field: Literal["required", "optional", "none"] = "required"
     windowed: bool = True
     numeric: Literal["any", "number", "number_or_boolean"] = "any"
     label: bool = False
+    parameter: Literal["share", "period"] | None = None
+    ever: bool = True
 
 
 AGGREGATES: dict[Function, AggregateShape] = {
@@ -77,9 +80,14 @@ AGGREGATES: dict[Function, AggregateShape] = {
     "previous": AggregateShape(windowed=False),
     "first": AggregateShape(),
     "seconds_since": AggregateShape(field="none", windowed=False),
+    "quantile": AggregateShape(numeric="number", parameter="share", ever=False),
+    "most_common": AggregateShape(ever=False),
+    "trend": AggregateShape(numeric="number", ever=False),
+    "periodicity": AggregateShape(field="none", parameter="period", ever=False),
 }
 OPTIONS = ("by", "over", "last", "delay", "where", "event")
 SPEED = "speed_kmh"
+SESSION = "session"
 MAX_LAST = 1_000
 """Of last=: the newest events are read one by one, and histories keep some thousands."""
 
@@ -97,6 +105,11 @@ INSTEAD = {
     "avg": "did you mean mean?",
     "average": "did you mean mean?",
     "stddev": "did you mean std?",
+    "median": "write quantile(amount, 0.5, ...)",
+    "percentile": "write quantile(amount, 0.95, ...)",
+    "mode": "did you mean most_common?",
+    "slope": "did you mean trend?",
+    "session": 'it stands behind over=: count(by=..., over=session("30m"))',
     "ifnull": "did you mean default?",
     "coalesce": "did you mean default?",
     "nvl": "did you mean default?",

@@ -20,6 +20,11 @@ Function = Literal[
     "previous",
     "first",
     "seconds_since",
+    "quantile",
+    "most_common",
+    "trend",
+    "periodicity",
+    "open",
 ]
 
 
@@ -28,11 +33,20 @@ class Window:
     """Which events count: a span of time, the newest `size` events, or all there ever were.
 
     `over`: size in milliseconds, events in (t - delay - size, t - delay]. `last`: the newest `size` matching events.
-    `ever`: size 0.
+    `session`: the matching events back from t - delay to the first gap of more than `size` milliseconds. `ever`: size 0.
     """
 
-    kind: Literal["over", "last", "ever"]
+    kind: Literal["over", "last", "session", "ever"]
     size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Events that belong together: a type, the types that may end what it began, and the field whose value they share."""
+
+    begin: str
+    ends: tuple[str, ...]
+    id: str
 
 
 @dataclass(frozen=True)
@@ -54,6 +68,8 @@ class Aggregate:
 
     `field` is a field of the event, the label's name, or None (`count`, `seconds_since`).
     `event` restricts to one event type. `where` to events for which it is True.
+    `parameter` is the share that quantile is asked for, or the period of periodicity in milliseconds.
+    `pair`: what `open` counts the beginnings of; of other functions, the field is the seconds from beginning to end.
     """
 
     key: str
@@ -65,3 +81,5 @@ class Aggregate:
     where: Where | None
     event: str | None
     value_type: ValueType
+    parameter: float | None = None
+    pair: Pair | None = None

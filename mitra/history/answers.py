@@ -37,6 +37,7 @@ from mitra.history.scans import (
     nth_matching,
     upper_bound,
 )
+from mitra.history.series import answer_series, session_start
 from mitra.history.tiles import (
     COVERED_AT,
     COVERED_MS,
@@ -96,11 +97,18 @@ def answer(  # type: ignore[no-untyped-def]
     last_at = edges  # in scratch: the row each `last` window begins with, then since when it reaches into tiles (NEVER: it doesn't)
     for last in range(lasts):
         flags = flag_column(integers, cap, word_column, plan[at])
-        found, missing = nth_matching(flags, plan[at + 1], plan[at + 2], scratch[plan[at + 3]])
-        scratch[last_at + last] = found
         since = NEVER
-        if missing > 0 and older:
-            since = newest_tiles(past, floats, plan[at + 4], float(missing)) if past.size else ALWAYS
+        if plan[at + 2] < 0:
+            until = time - offsets[plan[at + 3]]
+            found, reach = session_start(times, flags, plan[at + 1], scratch[plan[at + 3]], until, -plan[at + 2])
+            # It may go on among events that are gone; it is answered from its first row on.
+            if older and reach <= max(gone, past[FOLDED_MS] if past.size else gone):
+                since = min(times[found] - 1, until) if found < scratch[plan[at + 3]] else until
+        else:
+            found, missing = nth_matching(flags, plan[at + 1], plan[at + 2], scratch[plan[at + 3]])
+            if missing > 0 and older:
+                since = newest_tiles(past, floats, plan[at + 4], float(missing)) if past.size else ALWAYS
+        scratch[last_at + last] = found
         scratch[last_at + lasts + last] = since
         at += 5
     sources = plan[at]
@@ -168,6 +176,12 @@ def answer(  # type: ignore[no-untyped-def]
         integers, cap, row, time, word_column, words, plan, at, offsets, after, scratch, partial, last_at, lasting, values,
         approximate, info, h, past, floats, gone,
     )  # fmt: skip
+    at += 1 + 9 * plan[at]
+    if plan[at] > 0:
+        answer_series(
+            integers, bits, cap, time, numeric, word_column, plan, at, offsets, scratch, last_at, lasting, values, text_values,
+            approximate, past, gone,
+        )  # fmt: skip
 
 
 @jit
@@ -232,7 +246,7 @@ def _answer_distincts(  # type: ignore[no-untyped-def]
             if level > 0 or until < past[FOLDED_MS] or low < -1 or (covered != ALWAYS and since < covered):
                 approximate[output] = 1
             continue
-        if gone != ALWAYS and since < gone:
+        if (gone != ALWAYS and since < gone) or (low < -1 and since != NEVER):
             approximate[output] = 1
         if low >= -1:
             values[output] = count_first(integers[start + low_row : start + high_row], max(since, ALWAYS + 1))
@@ -311,7 +325,7 @@ def _answer_scans(  # type: ignore[no-untyped-def]
                 when = at_time
                 value = past[at_value]
                 number = past_floats[at_value]
-        elif since < gone and (function == 1 or found < 0):
+        elif (since < gone and (function == 1 or found < 0)) or (low < -1 and since != NEVER):
             inexact = True
         if inexact and kind != 2:
             approximate[output] = 1
@@ -379,7 +393,7 @@ def _answer_labels(  # type: ignore[no-untyped-def]
         if low < -1:
             since = scratch[lasting - 2 - low]
         if after < 0:
-            inexact = low != -1 and since < gone
+            inexact = low != -1 and (since < gone or (low < -1 and since != NEVER))
         elif (past.size > 0 or gone != ALWAYS) and since != NEVER:
             clear(partial)
             settled_ms = min(until, time - offsets[after])

@@ -22,8 +22,10 @@ EVENT, NUMBER, TEXT = 0, 1, 2
 NEED_SPREAD, NEED_RANGE = 1, 2
 COUNT, SUM, MEAN, MIN, MAX, STD = range(6)
 PREVIOUS, FIRST, SECONDS_SINCE = range(3)
+QUANTILE, MOST_COMMON, TREND, PERIODICITY = range(4)
 _FUNCTIONS = {"count": COUNT, "sum": SUM, "mean": MEAN, "min": MIN, "max": MAX, "std": STD}
 _SCANS = {"previous": PREVIOUS, "first": FIRST, "seconds_since": SECONDS_SINCE}
+_SERIES = {"quantile": QUANTILE, "most_common": MOST_COMMON, "trend": TREND, "periodicity": PERIODICITY}
 _NEEDS = {STD: NEED_SPREAD, MIN: NEED_RANGE, MAX: NEED_RANGE}
 
 PARTIAL_WORDS = 5
@@ -43,9 +45,10 @@ class EntityPlan:
     """One entity's aggregates, sorted into what the kernels do for them.
 
     `numeric`, `texts`: indices into the plan's aggregates. `edges`: distances of window edges from an event's time,
-    ascending. `last_edges`: (word, mask, size, edge) of `last=` windows. `windows`: source -> (edge, lower edge) ->
+    ascending. `last_edges`: (word, mask, size, edge) of `last=` windows; a negative size is that of a session's gap in ms. `windows`: source -> (edge, lower edge) ->
     [(function, column)]. `distincts`: (place in `distinct_sources`, edge, lower edge, column). `scans`: (function,
     source, edge, lower edge, column). `label_windows`: (word, mask, edge, lower edge, function, column).
+    `series`: (function, source, edge, lower edge, column, parameter), answered from rows alone.
     `distinct_sources` have a column of previous occurrences beside the rows. `lifetime` sources keep totals of events that are
     gone; `tiled` sources lie in tiles, each at its place in a tile's `tile_words`. `names` say in state what a source is.
     `keeps_totals`: something outlives all windows.
@@ -61,6 +64,7 @@ class EntityPlan:
     distinct_sources: list[Source] = field(default_factory=list)
     scans: list[tuple[int, Source, int, int, int]] = field(default_factory=list)
     label_windows: list[tuple[int, int, int, int, int, int]] = field(default_factory=list)
+    series: list[tuple[int, Source, int, int, int, float]] = field(default_factory=list)
     after_edge: int = -1
     lifetime: list[Source] = field(default_factory=list)
     tiled: dict[Source, int] = field(default_factory=dict)
@@ -140,15 +144,15 @@ class Plan:
         return plan
 
     def _is_text(self, aggregate: Aggregate) -> bool:
-        return aggregate.function in {"previous", "first"} and aggregate.field in self.layout.text
+        return aggregate.function in {"previous", "first", "most_common"} and aggregate.field in self.layout.text
 
     def _add(self, plan: EntityPlan, a: Aggregate, column: int) -> None:
         edge = plan.edges.index(a.delay_ms)
         word, mask = self.conditions.mask(a)
         if a.window.kind == "over":
             low = plan.edges.index(a.delay_ms + a.window.size)
-        elif a.window.kind == "last":
-            last = (word, mask, a.window.size, edge)
+        elif a.window.kind in {"last", "session"}:
+            last = (word, mask, a.window.size if a.window.kind == "last" else -a.window.size, edge)
             if last not in plan.last_edges:
                 plan.last_edges.append(last)
             low = -2 - plan.last_edges.index(last)
@@ -166,18 +170,20 @@ class Plan:
             if source not in plan.distinct_sources:
                 plan.distinct_sources.append(source)
             plan.distincts.append((plan.distinct_sources.index(source), edge, low, column))
+        elif a.function in _SERIES:
+            plan.series.append((_SERIES[a.function], source, edge, low, column, a.parameter or 0.0))
         else:
             plan.scans.append((_SCANS[a.function], source, edge, low, column))
 
     def _locate(self, a: Aggregate) -> tuple[int, int]:
         if a.field is None:
-            if a.function in {"count", "seconds_since"}:
+            if a.function in {"count", "seconds_since", "periodicity"}:
                 return EVENT, 0
             raise MitraError(f"aggregate {a.key}: {a.function} needs a field")
         if a.field in self.layout.numeric:
             return NUMBER, self.layout.numeric.index(a.field)
         if a.field in self.layout.text:
-            if a.function in {"count", "distinct", "previous", "first", "seconds_since"}:
+            if a.function in {"count", "distinct", "previous", "first", "most_common"}:
                 return TEXT, self.layout.text.index(a.field)
             raise MitraError(f"aggregate {a.key}: {a.function} of field={a.field!r}, which is a string")
         kept = ", ".join(self.layout.numeric + self.layout.text) or "no field"
@@ -269,7 +275,15 @@ def _section(plan: EntityPlan) -> list[int]:
         events: Source = (EVENT, 0, word, mask)
         numbers += [word, mask, edge, low, function, column]
         numbers += [plan.tiled.get(events, -1), tiled.get(events, -1), lifetime.get(events, -1)]
+    numbers.append(len(plan.series))
+    for function, source, edge, low, column, parameter in plan.series:
+        numbers += [function, *source, edge, low, column, _bits(parameter)]
     return numbers
+
+
+def _bits(number: float) -> int:
+    """Return a number's bits as the integer that kernels take them from."""
+    return int(np.float64(number).view(np.int64))
 
 
 def _outwards(item: tuple[tuple[int, int], object]) -> tuple[int, int, int]:

@@ -70,11 +70,14 @@ def aggregate(
     delay_ms: int = 0,
     where: Condition | None = None,
     event: str | None = None,
+    parameter: float | None = None,
 ) -> Aggregate:
     """Return an aggregate, with a key that says all of it."""
     text = where.text if where else None
-    key = f"{function}({name}, by={entity}, window={window}, delay={delay_ms}, where={text}, event={event})"
-    kind = "string" if function in {"previous", "first"} and name in LAYOUT.text else "number"
+    key = (
+        f"{function}({name}, by={entity}, window={window}, delay={delay_ms}, where={text}, event={event}, {parameter})"
+    )
+    kind = "string" if function in {"previous", "first", "most_common"} and name in LAYOUT.text else "number"
     return Aggregate(
         key,
         function,
@@ -85,6 +88,7 @@ def aggregate(
         where.where() if where else None,
         event,
         kind,  # type: ignore[arg-type]
+        parameter,
     )
 
 
@@ -95,9 +99,10 @@ def question(
     delay_ms: int = 0,
     where: Condition | None = None,
     event: str | None = None,
+    parameter: float | None = None,
 ) -> Question:
     """Return the oracle's form of an aggregate."""
-    return Question(function, name, window, delay_ms, where.question() if where else None, event)
+    return Question(function, name, window, delay_ms, where.question() if where else None, event, parameter)
 
 
 def columns(events: Sequence[PastEvent], layout: Layout = LAYOUT) -> Events:

@@ -6,6 +6,8 @@ It shares no code with mitra.history. Events, labels and aggregates are simple r
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import combinations
 from typing import Any
 
 Value = float | int | str | bool | None
@@ -35,7 +37,7 @@ class Label:
 
 @dataclass(frozen=True)
 class Question:
-    """An aggregate: `window` is ("over", ms), ("last", n) or ("ever", 0); `where` takes an event's values."""
+    """An aggregate: `window` is ("over", ms), ("last", n), ("session", ms) or ("ever", 0); `where` takes an event's values."""
 
     function: str
     field: str | None
@@ -43,6 +45,7 @@ class Question:
     delay_ms: int = 0
     where: Callable[[dict[str, Value]], bool | None] | None = None
     event: str | None = None
+    parameter: float | None = None
 
 
 @dataclass
@@ -84,6 +87,8 @@ class OracleHistory:
             matching = [i for i in matching if self.events[i].time_ms > t - q.delay_ms - size]
         elif kind == "last":
             matching = matching[-size:]
+        elif kind == "session":
+            matching = self._session(matching, t - q.delay_ms, size)
         if q.function in {"previous", "seconds_since"}:
             before = [i for i in matching if i != place]
             if not before:
@@ -93,6 +98,11 @@ class OracleHistory:
         events = [self.events[i] for i in matching]
         if q.function == "first":
             return events[0].values.get(q.field) if events else None
+        if q.function == "periodicity":
+            return rhythm([event.time_ms for event in events], q.parameter)
+        if q.function in {"most_common", "trend", "quantile"}:
+            seen = [(event.time_ms, event.values[q.field]) for event in events if event.values.get(q.field) is not None]
+            return of_series(q, seen)
         if q.field is None:
             return float(len(events))
         if q.field == self.label_name:
@@ -100,6 +110,16 @@ class OracleHistory:
         else:
             values = [event.values.get(q.field) for event in events]
         return reduce(q.function, [value for value in values if value is not None])
+
+    def _session(self, matching: list[int], until: int, gap: int) -> list[int]:
+        """Return those that belong to the session that lasts until then: no gap is longer."""
+        held: list[int] = []
+        for i in reversed(matching):
+            if until - self.events[i].time_ms > gap:
+                break
+            until = self.events[i].time_ms
+            held.insert(0, i)
+        return held
 
     @staticmethod
     def _matches(q: Question, event: PastEvent) -> bool:
@@ -113,6 +133,36 @@ class OracleHistory:
             return max(known, key=lambda label: label.version).value
         after = self.absent_legit_after_ms
         return 0.0 if after is not None and event.time_ms <= t - after else None
+
+
+def of_series(q: Question, seen: list[tuple[int, Any]]) -> Any:
+    """Answer what is asked of (time, value) of some events, in their order."""
+    if q.function == "most_common":
+        values = [value for _, value in seen]
+        return max(
+            values, key=lambda v: (values.count(v), max(i for i, w in enumerate(values) if w == v)), default=None
+        )
+    if q.function == "quantile":
+        ranked = sorted(float(value) for _, value in seen)
+        if not ranked:
+            return None
+        place = q.parameter * (len(ranked) - 1)
+        above = ranked[min(math.floor(place) + 1, len(ranked) - 1)]
+        return ranked[math.floor(place)] + (above - ranked[math.floor(place)]) * (place - math.floor(place))
+    points = [(Fraction(time), Fraction(float(value))) for time, value in seen]
+    if len({time for time, _ in points}) < 2:
+        return None
+    mean_time, mean = (sum(column) / len(points) for column in zip(*points, strict=True))
+    slope = sum((t - mean_time) * (x - mean) for t, x in points) / sum((t - mean_time) ** 2 for t, _ in points)
+    return float(slope * 86_400_000)
+
+
+def rhythm(times: list[int], period: float) -> float | None:
+    """Return the mean over all pairs of events of the cosine of their distance, a whole turn being the period; not below 0."""
+    if len(times) < 3:
+        return None
+    turns = [math.cos(2 * math.pi * ((a - b) % period) / period) for a, b in combinations(times, 2)]
+    return max(0.0, math.fsum(turns) / len(turns))
 
 
 def reduce(function: str, values: list[Any]) -> float | None:

@@ -19,33 +19,45 @@ from tests.oracles.history import Label, OracleHistory, PastEvent
 AMOUNTS = [None, 0.0, -0.0, 0.1, 9.99, 10.0, 10.01, 123456.789, -17.3, 1e-3, 70.0, 70.0]
 KEYS = ["a", "b", "\0s0\0customer\0a", "ключ"]
 STATUS = {NEW: "new", DUPLICATE: "duplicate", CONFLICT: "conflict"}
+SERIES = {"quantile", "most_common", "trend", "periodicity"}
 NUMERIC, TEXT = ("amount", "items", "online"), ("country", "device")
 
 
 @st.composite
 def asked(draw):
     function = draw(
-        st.sampled_from(["count", "sum", "mean", "min", "max", "std", "distinct", "previous", "first", "seconds_since"])
-    )
-    if function == "seconds_since":
+        st.sampled_from(
+            ["count", "sum", "mean", "min", "max", "std", "distinct", "previous", "first", "seconds_since", "quantile",
+             "most_common", "trend", "periodicity"]
+        )
+    )  # fmt: skip
+    parameter = None
+    if function == "quantile":
+        parameter = draw(st.sampled_from([0.0, 0.25, 0.5, 0.9, 1.0]))
+    elif function == "periodicity":
+        parameter = draw(st.sampled_from([7.0, 100.0, 1000.0]))
+    if function in {"seconds_since", "periodicity"}:
         name = None
     elif function == "count":
         name = draw(st.sampled_from([None, *NUMERIC, *TEXT, "fraud"]))
-    elif function in {"distinct", "previous", "first"}:
+    elif function in {"distinct", "previous", "first", "most_common"}:
         name = draw(st.sampled_from([*NUMERIC, *TEXT]))
+    elif function in {"quantile", "trend"}:
+        name = draw(st.sampled_from(NUMERIC))
     else:
         name = draw(st.sampled_from([*NUMERIC, "fraud"]))
     window = draw(
         st.one_of(
             st.tuples(st.just("over"), st.sampled_from([1, 10, 100, 400, 2000])),
             st.tuples(st.just("last"), st.sampled_from([1, 2, 3, 10, 50])),
-            st.just(("ever", 0)),
+            st.tuples(st.just("session"), st.sampled_from([1, 10, 60, 300])),
+            *([] if function in SERIES else [st.just(("ever", 0))]),
         )
     )
     delay = draw(st.sampled_from([0, 0, 0, 1, 50, 300]))
     where = draw(st.sampled_from([None, None, *WHERES]))
     event = draw(st.sampled_from([None, None, "payment", "login"]))
-    return function, name, window, delay, where, event
+    return function, name, window, delay, where, event, parameter
 
 
 @st.composite
@@ -112,11 +124,13 @@ class Twin:
             assert np.isnan(result.values[row]).all()
 
 
-def same(found: float, wanted: float | None, about: object) -> None:
+def same(found: float, wanted: float | None, about: tuple[str, object]) -> None:
+    # A slope a day of amounts that lie milliseconds apart: what is left of two large numbers that are nearly equal.
+    close = 30.0 if about[0].startswith("trend") else 1e-9
     if wanted is None:
         assert math.isnan(found), (about, found, wanted)
     else:
-        assert math.isclose(found, float(wanted), rel_tol=1e-9, abs_tol=1e-9), (about, found, wanted)
+        assert math.isclose(found, float(wanted), rel_tol=1e-9, abs_tol=close), (about, found, wanted)
 
 
 @st.composite
@@ -231,7 +245,20 @@ LONG = [
         ("previous", "device", ("ever", 0), 900, WHERES[2]),
         ("first", "country", ("over", 1200), 0, None),
         ("seconds_since", None, ("ever", 0), 0, WHERES[0]),
+        ("sum", "amount", ("session", 12), 0, None),
+        ("distinct", "device", ("session", 9), 30, WHERES[1]),
+        ("first", "country", ("session", 20), 0, WHERES[1]),
+        ("mean", "fraud", ("session", 30), 200, None),
+        ("most_common", "country", ("over", 900), 0, None),
+        ("most_common", "items", ("last", 60), 0, WHERES[0]),
+        ("trend", "amount", ("over", 1500), 0, WHERES[1]),
+        ("trend", "items", ("session", 15), 0, None),
     ]
+]
+LONG += [
+    ("customer", "quantile", "amount", ("over", 1500), 0, WHERES[1], None, 0.9),
+    ("customer", "quantile", "amount", ("last", 200), 50, None, None, 0.5),
+    ("customer", "periodicity", None, ("over", 1500), 0, None, "login", 333.0),
 ]
 
 
@@ -296,7 +323,21 @@ FOLDED = [
         ("first", "device", ("ever", 0), 0, None, None),
         ("first", "amount", ("over", 30 * DAY), 0, None, None),
         ("seconds_since", None, ("ever", 0), 0, WHERES[3], None),
+        ("sum", "amount", ("session", 2 * SECOND), 0, None, None),
+        ("count", None, ("session", HOUR), 0, WHERES[0], None),
+        ("distinct", "country", ("session", 3 * HOUR), 0, None, "payment"),
+        ("first", "amount", ("session", 90 * SECOND), 0, None, None),
+        ("mean", "fraud", ("session", HOUR), DAY, None, None),
+        ("most_common", "country", ("over", HOUR), 0, None, None),
+        ("most_common", "items", ("last", 8), 0, None, None),
+        ("trend", "amount", ("over", DAY), 0, None, "payment"),
+        ("trend", "amount", ("session", 3 * HOUR), 0, None, None),
     ]
+]
+FOLDED += [
+    ("customer", "quantile", "amount", ("over", HOUR), 0, WHERES[2], None, 0.9),
+    ("customer", "quantile", "amount", ("last", 5), SECOND, None, None, 0.25),
+    ("customer", "periodicity", None, ("over", 7 * DAY), 0, None, None, float(DAY)),
 ]
 
 
@@ -317,9 +358,11 @@ class FoldingTwin(Twin):
         for column, answer in enumerate(answers):
             about = (self.plan.aggregates[places[column]].key, event)
             if column >= len(numeric):
-                # A late event may ask for one between the first and the last that were folded: that is missing.
+                # A late event may ask for one between the first and the last that were folded, and nothing is kept of how
+                # often a folded text came: that is missing.
+                missing = event.time_ms < self.newest_ms or "most_common" in about[0]
                 found = result.texts[row][column - len(numeric)]
-                assert found == answer or (found is None and event.time_ms < self.newest_ms), (about, found, answer)
+                assert found == answer or (found is None and missing), (about, found, answer)
             elif result.approximate is not None and result.approximate[row, column]:
                 self.marked += 1
             else:
@@ -364,4 +407,4 @@ def test_what_is_folded_is_answered_exactly_or_marked_approximate(seed):
             for e in random.sample(seen, min(2, len(seen)))
         ]
         twin.feed(events, [(row, 0, "a") for row in range(len(events))], labels, 1 << 20)
-    assert twin.compared > twin.marked > 0
+    assert min(twin.compared, twin.marked) > 400

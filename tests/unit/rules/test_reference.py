@@ -13,7 +13,7 @@ from tests.factories.expressions import VALUES, schema
 PAGE = (Path(__file__).parents[3] / "docs" / "expressions.md").read_text(encoding="utf-8")
 FIELDS = {"text": "country", "integer": "items", "number": "amount", "boolean": "online", "the label": "fraud"}
 WINDOWS = {
-    "over": 'over="1h"', "last": "last=10", "delay": 'over="1h", delay="7d"', "where": "{}where=amount > 5",
+    "over": 'over="1h"', "session": 'over=session("30m")', "ever": 'over="ever"', "last": "last=10", "delay": 'over="1h", delay="7d"', "where": "{}where=amount > 5",
     "event": "{}event=payment",
 }  # fmt: skip
 AGGREGATE_NAMES = [*AGGREGATES, SPEED]
@@ -39,7 +39,8 @@ def type_of(expression: str) -> str:
 def call(name: str, field: str, options: str = "") -> str:
     window = 'over="1h"' if name in AGGREGATES and AGGREGATES[name].windowed else ""
     options = options.format(f"{window}, " if window else "") if options else window
-    inside = ", ".join(filter(None, ["lat, lon" if name == SPEED else field, "by=customer", options]))
+    told = {"quantile": "0.9", "periodicity": '"1d"'}.get(name, "")
+    inside = ", ".join(filter(None, ["lat, lon" if name == SPEED else field, told, "by=customer", options]))
     return f"{name}({inside})"
 
 
@@ -72,7 +73,7 @@ def test_every_function_is_in_the_reference_and_no_other():
     ]
     assert sorted(found) == sorted(FUNCTIONS)
     assert [row[0].strip("`") for row in table("Options by aggregate")] == AGGREGATE_NAMES
-    assert {"by", *WINDOWS} == set(OPTIONS)
+    assert {"by", *WINDOWS} - {"session", "ever"} == set(OPTIONS)
 
 
 @pytest.mark.parametrize("row", table("Aggregates by type"), ids=lambda row: row[0])
