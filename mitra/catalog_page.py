@@ -34,7 +34,7 @@ def _event(event: EventType, catalog: Catalog) -> list[str]:
     ]
     roles = {event.id: "its id", event.time: "its time"}
     rows = []
-    for field in event.fields:
+    for field in event.own:
         entities = [one.name for one in catalog.entities if field.name in one.fields]
         what = [roles[field.name]] if field.name in roles else []
         what += [f"names {', '.join(entities)}"] if entities else []

@@ -18,5 +18,6 @@ def conflict_letter(
     """Return the dead letter; the event was decoded long ago, so its fields are shown as JSON."""
     id = values[event.index[event.id]]
     message = f"{event.name} id={id!r} was seen before with other content; send a corrected {event.name} under an id of its own"
-    content = _encode(dict(zip((field.name for field in event.fields), values, strict=True)))
+    pairs = zip(event.fields, values, strict=True)
+    content = _encode({field.name: value for field, value in pairs if field.read})
     return DeadLetter.of(Rejection("conflict", event.id, message), topic, partition, offset, content)

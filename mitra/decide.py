@@ -27,7 +27,7 @@ from mitra.decode import decode_payload, payload_fields
 from mitra.feature_plan import FeaturePlan, Features
 from mitra.gather import Gathered, gather
 from mitra.history import CONFLICT, Store
-from mitra.lineup import Lineup
+from mitra.lineup import Lineup, Scored
 from mitra.messages import PartBatch
 from mitra.route import LATE
 from mitra.schema import Entity, EventType
@@ -82,7 +82,7 @@ class Decider:
 
     def __init__(
         self,
-        event: EventType,
+        events: Sequence[EventType],
         entities: Sequence[Entity],
         plan: FeaturePlan,
         lineup: Lineup,
@@ -90,10 +90,16 @@ class Decider:
         *,
         fingerprint: int,
         include_features: bool,
+        scored: Sequence[str] = (),
     ) -> None:
-        """Compile deciding for `event`; `fingerprint` names the plan in the parts that answer it."""
+        """Compile deciding; `events` are the pipeline's types, in order, and `fingerprint` names the plan in the parts that answer it.
+
+        `scored` are the types that models are asked of; all, if none is named.
+        """
         self._rules = rules
-        self._event = event
+        self._kinds = events
+        self._scored = frozenset(kind for kind, one in enumerate(events) if not scored or one.name in scored)
+        event = next(one for one in events if one.decided)
         self._id_place = event.index[event.id]
         self._fields = payload_fields(event)
         self._fields_hash = fields_hash(self._fields)
@@ -114,7 +120,7 @@ class Decider:
         out.features = features = self._plan.features(gathered, events)
         count = len(events)
         entities, keys, arrivals = self._touched(gathered)
-        scored = self.lineup.score(features, entities, keys)
+        scored = self._score(gathered, features, entities, keys)
         approximate = self._plan.approximate(gathered)
         unanswered = self._unanswered(gathered)
         for row in scored.failed:
@@ -133,8 +139,8 @@ class Decider:
             content = content_hash(gathered.payloads[row], fields)
             record = known.get(identity[0]) or self._remembered(state, identity[0])
             if record is not None and not same_content(record.content_hash, content):
-                letter = conflict_letter(self._event, events[row], self._event.topic, identity[2], identity[3])
-                out.letters.append(letter)
+                kind = self._kinds[identity[1]]
+                out.letters.append(conflict_letter(kind, events[row], kind.topic, identity[2], identity[3]))
                 continue
             if record is None:
                 judgement = judged[row] if judged is not None else _UNJUDGED
@@ -194,6 +200,21 @@ class Decider:
     def _remembered(state: State, key: str) -> Record | None:
         data = state.decisions.get(key)
         return None if data is None else decode_record(data)
+
+    def _score(
+        self,
+        gathered: Gathered,
+        features: Features,
+        entities: Sequence[Sequence[str]],
+        keys: Sequence[Sequence[str]],
+    ) -> Scored:
+        """Return what the models say of the transactions that they are asked of."""
+        count = len(gathered.identities)
+        rows = [row for row, identity in enumerate(gathered.identities) if identity[1] in self._scored]
+        if len(rows) == count:
+            return self.lineup.score(features, entities, keys)
+        some = self.lineup.score(features.some(rows), [entities[row] for row in rows], [keys[row] for row in rows])
+        return some.spread(rows, count)
 
     def _judged(
         self,

@@ -5,7 +5,8 @@ event; only what it refuses is looked at again, slowly, to say what is wrong wit
 Unknown fields are ignored; an optional field that is absent or null is missing (None).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -112,6 +113,7 @@ class Decoder:
         self._parse = msgspec.json.Decoder(_struct_of(event)).decode
         self._max_bytes = limits.message_bytes
         self._max_future_ms = limits.max_future_ms
+        self._widen = _widening(event)
         self._id = event.index[event.id]
         self._id_is_text = event.by_name[event.id].type == "string"
         self._time = event.index[event.time]
@@ -131,6 +133,8 @@ class Decoder:
             if not value.isascii():
                 str(value, "utf-8")
             values = _astuple(self._parse(value))
+            if self._widen is not None:
+                values = self._widen((*values, None, self.event.name))
             place = self._time
             time_ms = values[place]
             if not self._time_is_ms:
@@ -173,12 +177,20 @@ class Decoder:
 def _struct_of(event: EventType) -> type[msgspec.Struct]:
     """Return a class with one attribute a field, in the schema's order, that takes the field's name in JSON."""
     attributes: list[Any] = []
-    for place, field in enumerate(event.fields):
+    for place, field in enumerate(event.own):
         kind = _json_type(event, field)
         name = f"f{place}"
         attributes.append((name, kind) if field.required else (name, kind | None, None))
-    names = {f"f{place}": field.name for place, field in enumerate(event.fields)}
+    names = {f"f{place}": field.name for place, field in enumerate(event.own)}
     return msgspec.defstruct("Message", attributes, rename=names, kw_only=True, gc=False)
+
+
+def _widening(event: EventType) -> Callable[[tuple[Any, ...]], tuple[Any, ...]] | None:
+    """Return what makes the values of the type's own fields, followed by None and its name, those of all its fields."""
+    if len(event.own) == len(event.fields):
+        return None
+    places = {field.name: place for place, field in enumerate(event.own)}
+    return itemgetter(*(places.get(field.name, -2 if field.fixed is None else -1) for field in event.fields))
 
 
 def _json_type(event: EventType, field: Field) -> Any:

@@ -64,7 +64,7 @@ def parse_object(value: bytes) -> dict[str, Any] | Rejection:
 
 def explain_fields(found: Mapping[str, Any], event: EventType, limits: Limits, now_ms: int | None) -> Rejection | None:
     """Return what is wrong with the first wrong field of an object, or None if all fields are right."""
-    for field in event.fields:
+    for field in event.own:
         if field.name not in found:
             if field.required:
                 return Rejection(

@@ -41,6 +41,11 @@ class Features:
         """Return float32[n, len(columns)]: what a model reads."""
         return self.numbers[:, columns].astype(np.float32)
 
+    def some(self, rows: Sequence[int]) -> "Features":
+        """Return some transactions' features."""
+        texts = {name: [column[row] for row in rows] for name, column in self.texts.items()}
+        return Features(self.numeric, self.numbers[rows], texts, self.aggregates[rows])
+
     def row(self, row: int, types: dict[str, str]) -> dict[str, Value]:
         """Return one transaction's features by name, typed, None for missing."""
         values: dict[str, Value] = {}

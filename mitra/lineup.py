@@ -64,6 +64,17 @@ class Scored:
     reasons: dict[int, list[Any]] = field(default_factory=dict)
     failed: list[int] = field(default_factory=list)
 
+    def spread(self, rows: Sequence[int], count: int) -> "Scored":
+        """Return the same of `count` transactions, of which these were the `rows`; no model was asked of the others."""
+        wide = Scored([None] * count, [None] * count, [0] * count, [None] * count, [[] for _ in range(count)])
+        for place, row in enumerate(rows):
+            wide.raw[row], wide.scores[row] = self.raw[place], self.scores[place]
+            wide.outcomes[row], wide.deciding[row] = self.outcomes[place], self.deciding[place]
+            wide.models[row] = self.models[place]
+        wide.reasons = {rows[place]: reasons for place, reasons in self.reasons.items()}
+        wide.failed = [rows[place] for place in self.failed]
+        return wide
+
 
 @dataclass(slots=True)
 class Contender:

@@ -4,12 +4,13 @@
 every mistake. The texts of features are kept as texts: `pipeline.expression_schema()` is what they are compiled against.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from mitra.schema import Entity, EventType, HistoryLimits, Labels, Limits
+from mitra.schema import EVENT_NAME, Entity, EventType, HistoryLimits, Labels, Limits
 
 if TYPE_CHECKING:
     from control_stream import Context, Policy
@@ -42,11 +43,13 @@ class ModelChoice:
     """The model that scores, if `path` names one, and what is done with its calibrated score.
 
     `inputs` are the features a model is trained on, in order. A score of `review` or more is reviewed, of `block` or
-    more blocked; None leaves that to the thresholds in the model's own manifest.
+    more blocked; None leaves that to the thresholds in the model's own manifest. `events` are the decided types that models are
+    asked of, those put at run time too; all, if it names none.
     """
 
     path: Path | None = None
     inputs: tuple[str, ...] = ()
+    events: tuple[str, ...] = ()
     review: float | None = None
     block: float | None = None
 
@@ -120,8 +123,20 @@ class Pipeline:
 
     @cached_property
     def decided(self) -> EventType:
-        """The one event type that gets decisions."""
-        return next(event for event in self.events if event.decided)
+        """The first event type that gets decisions. All that do have its fields, its id and its time (`share_fields`)."""
+        return self.decided_events[0]
+
+    @cached_property
+    def decided_events(self) -> tuple[EventType, ...]:
+        """The event types that get decisions."""
+        return tuple(event for event in self.events if event.decided)
+
+    def type_of(self, values: Sequence[object]) -> EventType:
+        """Return the type of a decided event with these values."""
+        if len(self.decided_events) == 1:
+            return self.decided
+        name = values[self.decided.index[EVENT_NAME]]
+        return next(event for event in self.decided_events if event.name == name)
 
     @property
     def model_inputs(self) -> tuple[str, ...]:

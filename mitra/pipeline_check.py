@@ -104,7 +104,7 @@ def _read(root: Section, directory: Path) -> Pipeline:
     entities = read_entities(root.section("entities"), events)
     labels = read_labels(root, events, name)
     features = _features(root.section("features"), events, labels)
-    model = _model(root, features, directory)
+    model = _model(root, features, events, directory)
     zone = _zone(root)
     delivery = root.choice("delivery", ("at-least-once", "exactly-once"), "at-least-once")
     history = _history(root.section("history"))
@@ -200,7 +200,9 @@ def _features(section: Section, events: tuple[EventType, ...], labels: Labels | 
     return features
 
 
-def _model(root: Section, features: dict[str, str], directory: Path) -> ModelChoice | None:
+def _model(
+    root: Section, features: dict[str, str], events: tuple[EventType, ...], directory: Path
+) -> ModelChoice | None:
     if "model" not in root:
         root.raw("model")
         return None
@@ -214,11 +216,19 @@ def _model(root: Section, features: dict[str, str], directory: Path) -> ModelCho
             root.report.add(at, f"found {found(name)}; allowed: a feature of this file", did_you_mean(name, features))
         elif name in inputs[:place]:
             root.report.add(f"{section.at('inputs')}[{place}]", f"found {found(name)} a second time", "leave one out")
+    decided = [event.name for event in events if event.decided]
+    scored = section.texts("events", "a list of decided event types") if "events" in section else ()
+    section.raw("events")
+    for place, name in enumerate(scored):
+        if name not in decided:
+            at = f"{section.at('events')}[{place}]"
+            message = f"found {found(name)}; allowed: a decided event type: {', '.join(decided)}"
+            root.report.add(at, message, did_you_mean(name, decided))
     review, block = section.number("review", 0, 1), section.number("block", 0, 1)
     if review is not None and block is not None and review > block:
         section.report.add(section.at("review"), f"found {review:g}; allowed: at most block, which is {block:g}")
     section.close()
-    return ModelChoice(directory / path if path else None, inputs, review, block)
+    return ModelChoice(directory / path if path else None, inputs, scored, review, block)
 
 
 def _policy_file(section: Section, directory: Path) -> PolicyFile | None:

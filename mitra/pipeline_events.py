@@ -1,10 +1,10 @@
 """The pipeline file's sections `events` and `entities`: what a message looks like, and who has a history."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from keyword import iskeyword
 
-from mitra.schema import Entity, EventType, Field, FieldType
+from mitra.schema import EVENT_NAME, Entity, EventType, Field, FieldType, share_fields
 from mitra.sections import Report, Section, did_you_mean, found
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
@@ -40,13 +40,25 @@ def read_events(section: Section, pipeline_name: str) -> tuple[EventType, ...]:
     if len(events) > _MAX_EVENTS:
         report.add("events", f"found {len(events)} event types; allowed: {_MAX_EVENTS}")
     decided = [event.name for event in events if event.decided]
-    if events and len(decided) != 1:
-        message = f"found {len(decided)} decided event types{': ' if decided else ''}{', '.join(decided)}"
-        report.add(
-            "events", f"{message}; allowed: exactly one", "write decided: true in one and decided: false in the others"
-        )
+    if events and not decided:
+        report.add("events", "found no decided event type; allowed: one or more", "write decided: true in it")
     _check_same_types(events, report)
-    return tuple(events)
+    _check_same_roles([event for event in events if event.decided], report)
+    return share_fields(events)
+
+
+def _check_same_roles(decided: Sequence[EventType], report: Report) -> None:
+    """Refuse decided types whose ids or times have different names: a decision and its label know an id alone."""
+    for event in decided[1:]:
+        for role, name, wanted in (("id", event.id, decided[0].id), ("time", event.time, decided[0].time)):
+            if name and wanted and name != wanted:
+                hint = "what is decided has its id and its time in fields of one name"
+                message = f"found {found(name)}, but {decided[0].name}, which is decided too, has {found(wanted)}"
+                report.add(f"events.{event.name}.{role}", message, hint)
+    for event in decided if len(decided) > 1 else ():
+        if EVENT_NAME in event.by_name:
+            path = f"events.{event.name}.fields.{EVENT_NAME}"
+            report.add(path, "is what expressions call the type of a decided event", "give the field another name")
 
 
 def _check_same_types(events: Iterable[EventType], report: Report) -> None:
@@ -171,7 +183,7 @@ def _check_roles(section: Section, fields: dict[str, Field], id_name: str, time_
 def read_entities(section: Section, events: tuple[EventType, ...]) -> tuple[Entity, ...]:
     """Read the section `entities`: name → the field or fields that identify one."""
     report = section.report
-    types = {field.name: field.type for event in events for field in event.fields}
+    types = {field.name: field.type for event in events for field in event.own}
     times = {event.time for event in events}
     entities = []
     for name in section:
@@ -190,7 +202,7 @@ def read_entities(section: Section, events: tuple[EventType, ...]) -> tuple[Enti
             elif field in fields[:place]:
                 report.add(path, f"found {found(field)} a second time", "leave one out")
         known = all(field in types for field in fields)
-        if known and fields and not any(all(field in event.by_name for field in fields) for event in events):
+        if known and fields and not any(event.own_names.issuperset(fields) for event in events):
             message = f"no event has all of {', '.join(fields)}"
             report.add(section.at(name), message, "an entity's fields are of one event")
         entities.append(Entity(name, fields))

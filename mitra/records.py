@@ -46,8 +46,8 @@ def _note(schema: Schema, description: str) -> Schema:
 
 def event_schema(event: EventType) -> Schema:
     """Return the schema of an event's messages. Unknown fields are ignored, so they are allowed."""
-    properties = {field.name: _field_schema(event, field) for field in event.fields}
-    optional = tuple(field.name for field in event.fields if not field.required)
+    properties = {field.name: _field_schema(event, field) for field in event.own}
+    optional = tuple(field.name for field in event.own if not field.required)
     return _object(event.name, f"a message on {event.topic}", properties, optional=optional)
 
 

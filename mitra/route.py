@@ -78,12 +78,15 @@ class TextHashes(dict[str | None, int]):
         return found
 
 
-def key_reader(entity: Entity, event: EventType) -> Callable[[Sequence[Any]], str | None] | None:
+KeyReader = Callable[[Sequence[Any]], str | None]
+
+
+def key_reader(entity: Entity, event: EventType) -> KeyReader | None:
     """Return the function that reads an entity's key from an event's values, or None if the event can't have it.
 
     A key of several fields joins their texts by the unit separator (see `joined`). It is None where a field is missing.
     """
-    if any(name not in event.index for name in entity.fields):
+    if not event.own_names.issuperset(entity.fields):
         return None
     places = [event.index[name] for name in entity.fields]
     if len(places) == 1:
@@ -97,6 +100,12 @@ def key_reader(entity: Entity, event: EventType) -> Callable[[Sequence[Any]], st
         return None if None in parts else joined(parts)
 
     return read
+
+
+def readers_of(event: EventType, entities: Sequence[Entity]) -> list[tuple[int, KeyReader]]:
+    """Return the entities that the event can touch, by their places, and what reads their keys."""
+    readers = [(place, key_reader(entity, event)) for place, entity in enumerate(entities)]
+    return [(place, reader) for place, reader in readers if reader is not None]
 
 
 def joined(parts: Sequence[Any]) -> str:
@@ -118,8 +127,7 @@ class _Kind:
         # Histories know events by the hash of their id: a login must not pass for the payment that has the same number.
         self.id_prefix = "" if event.decided else f"{event.name}\0"
         self.late_after_ms = event.late_after_ms
-        readers = [(place, key_reader(entity, event)) for place, entity in enumerate(entities)]
-        self.readers = [(place, reader) for place, reader in readers if reader is not None]
+        self.readers = readers_of(event, entities)
         numeric = [(column, event.index.get(name)) for column, name in enumerate(layout.numeric)]
         self.numeric = [(column, place) for column, place in numeric if place is not None]
         self.text = [event.index.get(name) for name in layout.text]

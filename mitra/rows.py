@@ -37,14 +37,19 @@ def convert_row(
     """Return the event of a row, or why there is none. Only the absolute bounds hold for its time."""
     found: Sequence[Any]
     if isinstance(row, Mapping):
-        found = [row.get(field.name, _ABSENT) for field in event.fields]
-    elif len(row) == len(event.fields):
+        found = [row.get(field.name, _ABSENT) for field in event.own]
+    elif len(row) == len(event.own):
         found = row
     else:
-        return Rejection("wrong_columns", None, f"the row has {len(row)} values; allowed: {len(event.fields)}")
+        return Rejection("wrong_columns", None, f"the row has {len(row)} values; allowed: {len(event.own)}")
     form: Form = "text" if from_text else "typed"
     values: list[Any] = []
-    for field, value in zip(event.fields, found, strict=True):
+    given = iter(found)
+    for field in event.fields:
+        if not field.read:
+            values.append(field.fixed)
+            continue
+        value = next(given)
         if value is _ABSENT and field.required:
             return Rejection("missing_field", field.name, f"{field.name} is missing")
         checked = None if value is _ABSENT else check_value(event, field, value, limits, None, form)

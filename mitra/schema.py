@@ -3,7 +3,8 @@
 These classes hold no behaviour beyond look-ups: the pipeline file's reader makes them, every stage uses them.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -12,18 +13,28 @@ FieldType = Literal["string", "integer", "number", "boolean"]
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field of an event. A field that is not required may be absent or null: it is then missing."""
+    """One field of an event. A field that is not required may be absent or null: it is then missing.
+
+    With `read` False it is no field of this type's messages, but of another decided type's: its value is always `fixed`.
+    """
 
     name: str
     type: FieldType
     required: bool = True
+    read: bool = True
+    fixed: str | None = None
+
+
+EVENT_NAME = "event"
+"""What expressions call the type of a decided event, where several types are decided."""
 
 
 @dataclass(frozen=True)
 class EventType:
     """A kind of event: its topic, the fields of its messages, and which of them are its id and time.
 
-    `time_format` is `epoch_ms`, `epoch_s`, `iso8601` or a `strptime` pattern (read as UTC).
+    All decided types have the same `fields`, in one order, so that expressions and what is kept of a decision speak of one
+    thing; those of them that a type's own messages have are `own`. `time_format` is `epoch_ms`, `epoch_s`, `iso8601` or a `strptime` pattern (read as UTC).
     `late_after_ms`: an event this much behind its lane's clock is scored and marked late.
     """
 
@@ -42,9 +53,40 @@ class EventType:
         return {field.name: field for field in self.fields}
 
     @cached_property
+    def own(self) -> tuple[Field, ...]:
+        """The fields that its messages have."""
+        return tuple(field for field in self.fields if field.read)
+
+    @cached_property
+    def own_names(self) -> frozenset[str]:
+        """The names of the fields that its messages have."""
+        return frozenset(field.name for field in self.own)
+
+    @cached_property
     def index(self) -> dict[str, int]:
         """Each field's place in `fields`."""
         return {field.name: place for place, field in enumerate(self.fields)}
+
+
+def share_fields(events: Sequence[EventType]) -> tuple[EventType, ...]:
+    """Return the event types, the decided ones with the fields of all decided ones: those of others are missing in them.
+
+    Where there are several, the last field is the type's name.
+    """
+    decided = [event for event in events if event.decided]
+    if len(decided) < 2:
+        return tuple(events)
+    shared = {field.name: field for event in decided for field in event.fields}
+    shared[EVENT_NAME] = Field(EVENT_NAME, "string")
+
+    def widened(event: EventType) -> EventType:
+        others = {
+            name: replace(field, required=False, read=False, fixed=event.name if name == EVENT_NAME else None)
+            for name, field in shared.items()
+        }
+        return replace(event, fields=tuple((others | event.by_name).values()))
+
+    return tuple(widened(event) if event.decided else event for event in events)
 
 
 @dataclass(frozen=True, slots=True)

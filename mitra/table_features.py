@@ -103,7 +103,7 @@ def _place(letter: dict[str, Any]) -> str:
 def _replayed(pipeline: Pipeline, prepared: PreparedInput, folder: Path) -> Any:
     types: dict[str, str] = dict(Blueprint(inline_pipeline(pipeline)).compiled.types)
     path = folder / "features.parquet"
-    table = DecisionTable(path, prepared.id_type(pipeline.decided.name), types)
+    table = DecisionTable(path, prepared.decided_id_type(pipeline), types)
     for decided in replay_inline(pipeline, prepared.folder):
         table.add(decode_frame(frame_of(decided, [], 0)))
     table.close()

@@ -1,7 +1,7 @@
 """Checks of aggregates: their field, entity, window, delay, condition and event type; and their canonical key."""
 
 import ast
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 from mitra.schema import Entity, EventType
@@ -10,7 +10,7 @@ from rules.conditions import where_of
 from rules.durations import duration_ms, duration_text
 from rules.grammar import AGGREGATES, OPTIONS, SPEED, AggregateShape
 from rules.names import stored_scope
-from rules.plan import Aggregate, Function, ValueType, Where, Window
+from rules.plan import TYPES_SEPARATOR, Aggregate, Function, ValueType, Where, Window
 from rules.problems import closest
 from rules.tree import AggregateNode, Node, Unknown
 from rules.windows import Options, check_reach, duration_of, window_of, window_text
@@ -58,6 +58,8 @@ def aggregate(checker: "Checker", found: ast.Call) -> Node:
     field, kind = _field(checker, found, given, function, shape, history)
     if len(checker.source.problems) > before or history is None or window is None or delay_ms is None:
         return UNKNOWN
+    if checker.schema.labels is not None and field == checker.schema.labels.name:
+        history = replace(history, event=_judged(history))
     return _node(function, history, field, kind, window, delay_ms, parameter)
 
 
@@ -76,6 +78,15 @@ def _parameter(checker: "Checker", found: ast.Call, function: str, shape: Aggreg
         wanted, hint = "a period of up to a week", 'write periodicity("1d", by=...)'
     checker.refuse(given or found, f"{function} wants {wanted}", hint)
     return None
+
+
+def _judged(history: History) -> str | None:
+    """Return the types that labels judge among those that are aggregated; None where they judge all of them.
+
+    Nobody calls a login a fraud, so its silence doesn't say that it was legit.
+    """
+    decided = [event.name for event in history.events if event.decided]
+    return history.event if len(decided) == len(history.events) else TYPES_SEPARATOR.join(decided)
 
 
 def _node(
@@ -206,10 +217,12 @@ def _entity(checker: "Checker", found: ast.Call, function: str, options: Options
         hint = f"did you mean {by_field}?" if by_field else closest(given.id, known) or listed
         checker.refuse(given, f"unknown entity {given.id}", hint)
         return None
-    lacking = [name for name in entity.fields if name not in checker.schema.decided.by_name]
-    if lacking:
-        decided = checker.schema.decided.name
-        checker.refuse(given, f"{decided} events have no {entity.name}", f"they lack the field {', '.join(lacking)}")
+    decided = [event for event in checker.schema.events if event.decided]
+    if not any(event in decided for event in checker.schema.with_history_of(entity)):
+        names = " or ".join(event.name for event in decided)
+        lacking = [name for name in entity.fields if all(name not in event.own_names for event in decided)]
+        hint = f"they lack the field {', '.join(lacking)}" if lacking else "none has all of its fields"
+        checker.refuse(given, f"{names} events have no {entity.name}", hint)
         return None
     return entity
 

@@ -73,7 +73,7 @@ def _why_unknown(word: str, scope: Scope, schema: ExpressionSchema) -> tuple[str
             return f"{word} is a feature; aggregates and where= read fields of stored events", "write the field itself"
         if word in scope.unkept:
             return f"{word} is the event's id, which histories don't keep", "count(...) counts events"
-        owners = [event.name for event in schema.events if word in event.by_name]
+        owners = [event.name for event in schema.events if word in event.own_names]
         if owners:
             return (
                 f"{word} is no field of the events that are aggregated here",

@@ -62,12 +62,16 @@ class Where:
     predicate: Callable[[Sequence[Value]], bool | None]
 
 
+TYPES_SEPARATOR = "|"
+"""Between the names of several event types that one aggregate is restricted to."""
+
+
 @dataclass(frozen=True)
 class Aggregate:
     """One aggregate of one entity's history, as of the event's time.
 
     `field` is a field of the event, the label's name, or None (`count`, `seconds_since`).
-    `event` restricts to one event type. `where` to events for which it is True.
+    `event` restricts to one event type, or to several (`TYPES_SEPARATOR`). `where` to events for which it is True.
     `parameter` is the share that quantile is asked for, or the period of periodicity in milliseconds.
     `pair`: what `open` counts the beginnings of; of other functions, the field is the seconds from beginning to end.
     """

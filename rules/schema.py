@@ -11,7 +11,7 @@ from mitra.schema import Entity, EventType, Field, Labels
 class ExpressionSchema:
     """The part of a pipeline that expressions are checked against.
 
-    Exactly one of `events` is decided: names outside of aggregates are its fields. `zone` is the IANA name of the time
+    One or more of `events` are decided: names outside of aggregates are their fields. `zone` is the IANA name of the time
     zone that hour(), weekday() and day() answer in. `max_window_ms` bounds a window together with its delay.
     `columns` are what every decision has, which no feature may be called.
     """
@@ -27,7 +27,7 @@ class ExpressionSchema:
 
     @cached_property
     def decided(self) -> EventType:
-        """The event type that decisions are made on."""
+        """The first event type that decisions are made on. All have its fields."""
         return next(event for event in self.events if event.decided)
 
     @cached_property
@@ -42,14 +42,14 @@ class ExpressionSchema:
 
     def with_history_of(self, entity: Entity) -> tuple[EventType, ...]:
         """Return the event types that reach the entity's history: those that have all the fields of its key."""
-        return tuple(event for event in self.events if set(entity.fields) <= event.by_name.keys())
+        return tuple(event for event in self.events if event.own_names.issuperset(entity.fields))
 
 
 def stored_fields(events: Iterable[EventType]) -> Mapping[str, Field]:
     """Return by name the fields that histories keep of these events; ids and times have columns of their own."""
     fields: dict[str, Field] = {}
     for event in events:
-        for field in event.fields:
+        for field in event.own:
             if field.name not in {event.id, event.time}:
                 fields.setdefault(field.name, field)
     return fields

@@ -119,9 +119,10 @@ def _counted(
             delay_ms = pipeline.labels.after_ms if payments.label_delay_ms is None else payments.label_delay_ms
             labels = LabelFiles(tuple(payments.labels), pipeline.labels, delay_ms)
         progress("counting", 0, 0)
+        files = {**payments.events, pipeline.decided.name: payments.transactions}
         figures = count(
             folder / DECISIONS, tuple(trial.live.rules.values()), trial.tested, folder,
             money=trial.money, labels=labels, lists=trial.lists,
-            marked=marked_payments(pipeline, payments.transactions, trial.marks, progress) if trial.marks else None,
+            marked=marked_payments(pipeline, files, trial.marks, progress) if trial.marks else None,
         )  # fmt: skip
         return figures, replayed

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mitra.cli.changing import add_reading
 from mitra.cli.console import print_json, progress_bar
+from mitra.cli.replay import add_events, event_files
 from mitra.duration import parse_duration_ms
 from mitra.errors import MitraError
 from mitra.pipeline import Pipeline, load_pipeline
@@ -41,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--transactions", type=Path, nargs="+", default=[], metavar="FILE", help="with --on: the payments replayed"
     )
+    add_events(parser)
     parser.add_argument(
         "--rules", type=Path, nargs="+", default=[], metavar="FILE", help="with --on: the rule files of that replay"
     )
@@ -49,8 +51,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Look the decision up and print the page; 1 if it isn't found."""
-    if args.on is None and (args.transactions or args.rules):
-        raise MitraError("--transactions and --rules go with --on: live, both are read from their topics")
+    if args.on is None and (args.transactions or args.events or args.rules):
+        raise MitraError("--transactions, --events and --rules go with --on: live, all are read from their topics")
     if args.on is not None and args.since is not None:
         raise MitraError("--since goes with topics; a folder is looked through as a whole")
     pipeline = load_pipeline(args.pipeline, args.bootstrap)
@@ -84,7 +86,9 @@ def _from_folder(args: argparse.Namespace, pipeline: Pipeline, progress: "Progre
     from mitra.backtest.run import find_payments  # noqa: PLC0415 - heavy modules, when needed
     from mitra.inquiry.table import Table  # noqa: PLC0415
 
-    table = Table(pipeline, args.on, find_payments(args.transactions, ()), progress)
+    events = event_files(args.events, pipeline)
+    apart = [path for paths in events.values() for path in paths]
+    table = Table(pipeline, args.on, find_payments(args.transactions, apart), progress, events)
     found = table.find(args.id, args.by)
     if found is None:
         letters = args.on / "dead_letters.jsonl"

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mitra.errors import MitraError
 from mitra.hashing import text_hash
 from mitra.history.layout import Layout
-from rules.plan import Aggregate, Value, Where
+from rules.plan import TYPES_SEPARATOR, Aggregate, Value, Where
 
 BITS = 62  # of a word of 64: the sign stays out of it, and one is left over
 Condition = tuple[str | None, str | None]
@@ -65,13 +65,14 @@ class Conditions:
         bit = self.number[aggregate.where.text if aggregate.where else None, aggregate.event]
         return bit // BITS, 1 << (bit % BITS)
 
-    def _test(self, condition: Condition) -> tuple[int, Where | None, tuple[Callable[..., Value], ...]]:
+    def _test(self, condition: Condition) -> tuple[tuple[int, ...], Where | None, tuple[Callable[..., Value], ...]]:
         text, event = condition
-        if event is not None and event not in self.layout.events:
+        names = [] if event is None else event.split(TYPES_SEPARATOR)
+        if not set(names) <= set(self.layout.events):
             raise MitraError(f"an aggregate asks for event={event!r}; the pipeline has {', '.join(self.layout.events)}")
-        kind = -1 if event is None else self.layout.events.index(event)
+        kinds = tuple(self.layout.events.index(name) for name in names)
         where = None if text is None else self.wheres[text]
-        return kind, where, () if where is None else tuple(_getter(self.layout, name) for name in where.fields)
+        return kinds, where, () if where is None else tuple(_getter(self.layout, name) for name in where.fields)
 
     def evaluate(
         self,
@@ -91,7 +92,7 @@ class Conditions:
         for bit in range(len(self._tests)) if only is None else only:
             wanted, where, getters = self._tests[bit]
             if where is None:
-                true = kind == wanted
+                true = _of_kind(kind, wanted)
             else:
                 if rows is None:
                     rows, times = numbers.tolist(), time_ms.tolist()
@@ -105,8 +106,8 @@ class Conditions:
                         for r, x, t in zip(rows, texts, times, strict=True)
                     ]
                 true = np.array(answers, np.bool_)
-                if wanted >= 0:
-                    true &= kind == wanted
+                if wanted:
+                    true &= _of_kind(kind, wanted)
             flags[:, bit // BITS] |= true.astype(np.int64) << (bit % BITS)
         return flags
 
@@ -122,6 +123,10 @@ class Conditions:
             else:
                 new[:, bit // BITS] |= ((flags[:, was // BITS] >> (was % BITS)) & 1) << (bit % BITS)
         return new, missing
+
+
+def _of_kind(kind: NDArray[np.uint8], wanted: Sequence[int]) -> NDArray[np.bool_]:
+    return kind == wanted[0] if len(wanted) == 1 else np.isin(kind, wanted)
 
 
 def _getter(layout: Layout, name: str) -> Callable[[Sequence[float], Sequence[str | None], int], Value]:

@@ -57,7 +57,7 @@ class Layout:
         times: dict[str, None] = {}
         for event in events:
             times[event.time] = None
-            for field in event.fields:
+            for field in event.own:
                 if field.name in (event.id, event.time):
                     continue
                 if field.type == "string":

@@ -48,7 +48,8 @@ class Found:
 
 def keys_of(pipeline: Pipeline, event: Event) -> dict[str, str]:
     """Return the keys of the entities that a payment touches, by name."""
-    readers = {one.name: key_reader(one, pipeline.decided) for one in pipeline.entities}
+    of_type = pipeline.type_of(event.values)
+    readers = {one.name: key_reader(one, of_type) for one in pipeline.entities}
     keys = {name: reader(event.values) for name, reader in readers.items() if reader is not None}
     return {name: key for name, key in keys.items() if key is not None}
 
@@ -58,10 +59,15 @@ def entity_named(pipeline: Pipeline, name: str | None) -> Entity | None:
 
     Raises MitraError for a name that payments have no entity of.
     """
-    usable = {one.name: one for one in pipeline.entities if set(one.fields) <= pipeline.decided.by_name.keys()}
+    usable = {
+        one.name: one
+        for one in pipeline.entities
+        if any(event.own_names.issuperset(one.fields) for event in pipeline.decided_events)
+    }
     if name is None:
         return next(iter(usable.values()), None)
     if name not in usable:
-        listed = f"the entities of {pipeline.decided.name} events are {', '.join(usable)}"
+        decided = " and ".join(event.name for event in pipeline.decided_events)
+        listed = f"the entities of {decided} events are {', '.join(usable)}"
         raise MitraError(f"--by={name} is no entity of theirs; {closest(name, usable) or listed}")
     return usable[name]

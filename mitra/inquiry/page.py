@@ -144,11 +144,14 @@ def _decided_by(decision: Mapping[str, Any], made: Made | None, model: int | Non
 
 def _fields(pipeline: Pipeline, found: Found, known: Known) -> tuple[Seen, ...]:
     event = pipeline.decided
+    elsewhere: frozenset[str] = frozenset()
+    if found.event is not None:
+        elsewhere = frozenset(event.by_name) - pipeline.type_of(found.event.values).own_names
     earlier = () if found.others is None else found.others.payments
     seen = []
     for place, field in enumerate(event.fields):
         signal = Signal("field", field.name)
-        if field.name in {event.id, event.time} or signal not in known:
+        if field.name in {event.id, event.time} or signal not in known or field.name in elsewhere:
             continue
         before = usual([one.event.values[place] for one in earlier])
         seen.append(Seen(field.name, field.type, known=True, value=known[signal], usual=before))

@@ -25,13 +25,26 @@ _MOST = 200
 class Table:
     """Looks decisions up in a replay's folder. `looked` tells in what it looked for the last one."""
 
-    def __init__(self, pipeline: Pipeline, folder: Path, transactions: Sequence[Path], progress: Progress) -> None:
-        """Take a replay's folder, and the files of payments that were replayed, none if they aren't at hand."""
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        folder: Path,
+        transactions: Sequence[Path],
+        progress: Progress,
+        events: Mapping[str, Sequence[Path]] | None = None,
+    ) -> None:
+        """Take a replay's folder, and the files of payments that were replayed, none if they aren't at hand.
+
+        `events` are the files of other decided types, by the type's name.
+        """
         self._file = folder / DECISIONS
         if not self._file.is_file():
             raise MitraError(f"the folder {folder} has no {DECISIONS}; name the folder that `mitra replay` wrote")
         self._pipeline = pipeline
-        self._transactions = transactions
+        others = {event: (events or {}).get(event.name, ()) for event in pipeline.decided_events}
+        self._files = [
+            (event, path) for event, paths in {**others, pipeline.decided: transactions}.items() for path in paths
+        ]
         self._progress = progress
         self.looked = f"all rows of {self._file}"
 
@@ -44,7 +57,7 @@ class Table:
             return None
         event = self._event(transaction_id)
         notes = []
-        if not self._transactions:
+        if not self._files:
             notes.append(
                 "a replay's table has features and no fields: "
                 "with --transactions=FILE, the payments that were replayed, it is told what is usual, and for whom"
@@ -68,8 +81,8 @@ class Table:
 
     def _events(self, step: str) -> Iterator[Event]:
         done = 0
-        for path in self._transactions:
-            for piece in read_events(path, self._pipeline.decided, self._pipeline.limits):
+        for event, path in self._files:
+            for piece in read_events(path, event, self._pipeline.limits):
                 done += len(piece.events)
                 self._progress(step, done, 0)
                 yield from piece.events
@@ -79,7 +92,7 @@ class Table:
 
     def _others(self, event: Event, by: str | None) -> Others | None:
         entity = entity_named(self._pipeline, by)
-        reader = None if entity is None else key_reader(entity, self._pipeline.decided)
+        reader = None if entity is None else key_reader(entity, self._pipeline.type_of(event.values))
         key = None if reader is None else reader(event.values)
         if entity is None or reader is None or key is None:
             return None
@@ -93,8 +106,8 @@ class Table:
             row["id_"]: _features(row) for row in self._rows([one.id for one in newest]) if not row["duplicate"]
         }
         payments = tuple(Earlier(one, features.get(one.id)) for one in newest)
-        names = ", ".join(path.name for path in self._transactions[:5])
-        return Others(entity.name, key, payments, f"{names}{', …' if len(self._transactions) > 5 else ''}")
+        names = ", ".join(path.name for _, path in self._files[:5])
+        return Others(entity.name, key, payments, f"{names}{', …' if len(self._files) > 5 else ''}")
 
 
 def _features(row: Mapping[str, Any]) -> dict[str, Any]:

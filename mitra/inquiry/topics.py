@@ -13,7 +13,7 @@ from mitra.inquiry.found import Earlier, Found, Others, entity_named
 from mitra.kafka_clients import tail
 from mitra.pipeline import Pipeline
 from mitra.route import key_reader
-from mitra.schema import Field
+from mitra.schema import EventType, Field
 from mitra.topics import TopicsError, topics_client
 
 _AGAIN_MS = 60_000
@@ -97,38 +97,48 @@ class Topics:
 
     def _event(self, transaction_id: str, decision: dict[str, Any]) -> Event | None:
         """Return the payment, looked for from when it was decided backwards."""
-        decided = self._pipeline.decided
-        decode = Decoder(decided, self._pipeline.limits).decode
-        needle = _needle(transaction_id, decided.by_name[decided.id])
-        with open_topic(self._pipeline, decided.topic) as reader:
+        looked = []
+        for kind in self._pipeline.decided_events:
+            found, where = self._event_on(kind, transaction_id, decision)
+            if found is not None:
+                return found
+            looked.append(where)
+        self._looked_for_event = " and ".join(looked)
+        return None
+
+    def _event_on(self, kind: EventType, transaction_id: str, decision: dict[str, Any]) -> tuple[Event | None, str]:
+        """Return the payment, if it is on the topic of its type, and how far that was looked through."""
+        decode = Decoder(kind, self._pipeline.limits).decode
+        needle = _needle(transaction_id, kind.by_name[kind.id])
+        with open_topic(self._pipeline, kind.topic) as reader:
             records = Backwards(
-                reader, self._reach, "payments", self._progress, until_ms=decision["decided_at"] + _AGAIN_MS
+                reader, self._reach, f"{kind.name}s", self._progress, until_ms=decision["decided_at"] + _AGAIN_MS
             )
             for record in records:
                 if record.value is None or needle not in record.value:
                     continue
                 event = decode(record.value, None)
                 if isinstance(event, Event) and event.id == transaction_id and event.time_ms == decision["event_time"]:
-                    return event
-            self._looked_for_event = _looked(decided.topic, records)
-        return None
+                    return event, ""
+            return None, _looked(kind.topic, records)
 
     def _others(self, event: Event, decision: dict[str, Any], by: str | None) -> Others | None:
         pipeline = self._pipeline
         entity = entity_named(pipeline, by)
-        reader_of = None if entity is None else key_reader(entity, pipeline.decided)
+        kind = pipeline.type_of(event.values)
+        reader_of = None if entity is None else key_reader(entity, kind)
         key = None if reader_of is None else reader_of(event.values)
         if entity is None or reader_of is None or key is None:
             return None
         found: dict[str, Event] = {}
-        decode = Decoder(pipeline.decided, pipeline.limits).decode
+        decode = Decoder(kind, pipeline.limits).decode
         needles = [
-            _needle(text, pipeline.decided.by_name[name])
+            _needle(text, kind.by_name[name])
             for name, text in zip(entity.fields, _parts(key, len(entity.fields)), strict=True)
         ]
-        with open_topic(pipeline, pipeline.decided.topic) as reader:
+        with open_topic(pipeline, kind.topic) as reader:
             until_ms = decision["decided_at"] + _AGAIN_MS
-            records = Backwards(reader, self._reach, "earlier payments", self._progress, until_ms=until_ms)
+            records = Backwards(reader, self._reach, f"earlier {kind.name}s", self._progress, until_ms=until_ms)
             for record in records:
                 if len(found) >= _MOST:
                     break
@@ -139,7 +149,7 @@ class Topics:
                     continue
                 if reader_of(one.values) == key:
                     found.setdefault(one.id, one)
-            looked = _looked(pipeline.decided.topic, records)
+            looked = _looked(kind.topic, records)
         features = self._features(set(found), decision) if "features" in decision and found else {}
         return Others(entity.name, key, tuple(Earlier(one, features.get(one.id)) for one in found.values()), looked)
 

@@ -14,7 +14,7 @@ from mitra.messages import End, encode
 from mitra.pipeline import Pipeline, load_pipeline
 from mitra.replay.prepared import PreparedBatch, PreparedInput
 from mitra.reports import LabelNote, note_batches
-from mitra.route import Lane, Router, Source, key_reader
+from mitra.route import Lane, Router, Source, readers_of
 from mitra.stages import Clock, wall_clock_ms
 
 
@@ -37,8 +37,7 @@ class ReplayIntake:
         self._input = PreparedInput.open(folder)
         self._buckets = pipeline.job.buckets
         self._router = Router(pipeline.events, pipeline.entities, blueprint.layout, self._buckets)
-        readers = [(place, key_reader(entity, pipeline.decided)) for place, entity in enumerate(pipeline.entities)]
-        self._readers = [(place, reader) for place, reader in readers if reader is not None]
+        self._readers = [readers_of(event, pipeline.entities) for event in pipeline.events]
         self._labels = pipeline.labels
         self._lane = Lane(0)
         self._offset = 0
@@ -66,13 +65,13 @@ class ReplayIntake:
                 continue
             event = batch.events[row]
             if row in corrected or not self._says_nothing(event, label, known_at):
-                yield from self._entity_notes(event, label, known_at)
+                yield from self._entity_notes(batch.kinds[row], event, label, known_at)
         for row, label, known_at in batch.corrections:
-            yield from self._entity_notes(batch.events[row], label, known_at)
+            yield from self._entity_notes(batch.kinds[row], batch.events[row], label, known_at)
 
-    def _entity_notes(self, event: Event, label: float, known_at_ms: int) -> Iterator[LabelNote]:
+    def _entity_notes(self, kind: int, event: Event, label: float, known_at_ms: int) -> Iterator[LabelNote]:
         id_hash = text_hash(event.id)
-        for place, reader in self._readers:
+        for place, reader in self._readers[kind]:
             key = reader(event.values)
             if key is not None:
                 yield LabelNote(place, key, id_hash, event.time_ms, label, known_at_ms, known_at_ms)

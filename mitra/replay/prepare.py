@@ -36,24 +36,24 @@ SCHEMA = pa.schema([
     ("content_hash", pa.int64()), ("label", pa.float64()), ("known_at_ms", pa.int64()), ("corrections", _CORRECTIONS),
 ])  # fmt: skip
 _ROWS = pa.schema([
-    ("place", pa.int64()), ("kind", pa.uint8()), ("id", pa.string()), ("number", pa.int64()), ("time_ms", pa.int64()),
+    ("place", pa.int64()), ("kind", pa.uint8()), ("space", pa.uint8()), ("id", pa.string()), ("number", pa.int64()), ("time_ms", pa.int64()),
     ("payload", pa.binary()), ("content_hash", pa.int64()),
 ])  # fmt: skip
 _LABELS = pa.schema([("place", pa.int64()), ("id", pa.string()), ("value", pa.float64()), ("known_at_ms", pa.int64())])
 
 _CREATE = """
-create table rows (place bigint, kind utinyint, id varchar, number bigint, time_ms bigint, payload blob, content_hash bigint);
+create table rows (place bigint, kind utinyint, space utinyint, id varchar, number bigint, time_ms bigint, payload blob, content_hash bigint);
 create table labels (place bigint, id varchar, value double, known_at_ms bigint);
 """
 # Which content of an id came first is known here, whatever the parallelism: the later ones are no events.
 _FIRST = """
 create table firsts as
-select kind, id, arg_min(content_hash, (time_ms, place)) as content_hash
-from rows group by kind, id having min(content_hash) <> max(content_hash)
+select space, id, arg_min(content_hash, (time_ms, place)) as content_hash
+from rows group by space, id having min(content_hash) <> max(content_hash)
 """
-_LATER = "from rows using firsts where rows.kind = firsts.kind and rows.id = firsts.id and rows.content_hash <> firsts.content_hash"
+_LATER = "from rows using firsts where rows.space = firsts.space and rows.id = firsts.id and rows.content_hash <> firsts.content_hash"
 _CONFLICTS = """
-select r.kind, r.payload from rows r join firsts f on r.kind = f.kind and r.id = f.id and r.content_hash <> f.content_hash
+select r.kind, r.payload from rows r join firsts f on r.space = f.space and r.id = f.id and r.content_hash <> f.content_hash
 order by r.place
 """
 _LABELS_ARE_SINGLE = "select count(*) = count(distinct id) from labels"
@@ -65,7 +65,7 @@ from labels
 _SEVERAL = """
 create table versions as
 with times as (
-    select id, min(time_ms) time_ms from rows where kind = $decided group by id
+    select id, min(time_ms) time_ms from rows where space = $decided group by id
 ), known as (
     select l.id, l.value, coalesce(l.known_at_ms, t.time_ms + $delay) known_at_ms, l.place
     from labels l left join times t on t.id = l.id
@@ -79,11 +79,11 @@ select id, versions[1].value label, versions[1].known_at_ms known_at_ms,
     case when len(versions) > 1 then versions[2:] end corrections
 from listed
 """
-_UNMATCHED = "select count(*) from labels l anti join (select id from rows where kind = $decided) r on r.id = l.id"
+_UNMATCHED = "select count(*) from labels l anti join (select id from rows where space = $decided) r on r.id = l.id"
 _SORTED = """
 select r.kind, r.id, r.time_ms, r.payload, r.content_hash, v.label,
     case when v.label is not null then coalesce(v.known_at_ms, r.time_ms + $delay) end as known_at_ms, v.corrections
-from rows r left join versions v on v.id = r.id and r.kind = $decided
+from rows r left join versions v on v.id = r.id and r.space = $decided
 order by r.time_ms, r.number nulls last, r.id, r.place
 """
 
@@ -202,7 +202,7 @@ class _Preparation:
             read += len(piece.events) + len(piece.letters)
             refused += len(piece.letters)
             self._progress("read", read)
-        decided = kind == self._decided
+        decided = event.decided
         self._counts["transactions" if decided else "other_events"] += read
         self._counts["rejected" if decided else "other_rejected"] += refused
 
@@ -214,6 +214,7 @@ class _Preparation:
         columns = [
             self._places(count),
             pa.array([kind] * count, pa.uint8()),
+            pa.array([self._space(kind)] * count, pa.uint8()),
             pa.array([event.id for event in events], pa.string()),
             pa.array(numbers, pa.int64()),
             pa.array([event.time_ms for event in events], pa.int64()),
@@ -221,6 +222,10 @@ class _Preparation:
             pa.array([event.content_hash for event in events], pa.int64()),
         ]
         self._load("rows", pa.Table.from_arrays(columns, schema=_ROWS))
+
+    def _space(self, kind: int) -> int:
+        """Return the first of the types that ids are told apart in: a decision's id stands for one event of all decided types."""
+        return self._decided if self._pipeline.events[kind].decided else kind
 
     def _places(self, count: int) -> Any:
         """Return the places of the next rows in the order of the input: what decides between equals."""
@@ -295,7 +300,7 @@ class _Preparation:
         for kind, payload in database.execute(_CONFLICTS).fetchall():
             event = self._pipeline.events[kind]
             letters.write(_line(conflict_letter(event, decode_payload(payload), event.topic, None, None)))
-            self._counts["rejected" if kind == self._decided else "other_rejected"] += 1
+            self._counts["rejected" if event.decided else "other_rejected"] += 1
         database.execute(f"delete {_LATER}")
 
     def _single(self, query: str, params: dict[str, int] | None = None) -> int:

@@ -17,6 +17,7 @@ import numpy as np
 
 from mitra.decode import Event, decode_payload
 from mitra.errors import MitraError
+from mitra.pipeline import Pipeline
 
 FORMAT = 2
 DATA_FILE, SUMMARY_FILE = "batches.bin", "input.json"
@@ -132,6 +133,13 @@ class PreparedInput:
         import pyarrow as pa  # noqa: PLC0415 - not inside the JVM, see above
 
         return pa.ipc.read_schema(pa.py_buffer(b64decode(self._id_types[event]))).field(0).type
+
+    def decided_id_type(self, pipeline: Pipeline) -> Any:
+        """Return the Arrow type that the ids of all decided types came in, a string where they differ."""
+        import pyarrow as pa  # noqa: PLC0415 - not inside the JVM, see above
+
+        types = [self.id_type(event.name) for event in pipeline.decided_events if event.name in self._id_types]
+        return types[0] if all(kind == types[0] for kind in types) else pa.string()
 
     def restore_ids(self, ids: Sequence[str], event: str) -> Any:
         """Return ids of events of type `event`, from their texts, as an Arrow array of the type they came in."""

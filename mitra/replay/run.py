@@ -141,7 +141,7 @@ def _run_job(
     spec = {"local": local, "prepared": str(work / "input"), "frames": str(work / "frames.bin")}
     if (work / _LIVE).exists():
         spec["live"] = str(work / _LIVE)
-    table = DecisionTable(work / "decisions.parquet", prepared.id_type(pipeline.decided.name), types)
+    table = DecisionTable(work / "decisions.parquet", prepared.decided_id_type(pipeline), types)
     reader = FrameReader(work / "frames.bin")
     progress("starting the job", 0, 0)
     job = ChildProcess(

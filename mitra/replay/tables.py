@@ -30,7 +30,7 @@ class TableReader:
     def __init__(self, event: EventType, limits: Limits, columns: Sequence[str], source: str) -> None:
         """Take the names of the columns of `source`. Raises MitraError if one that is required isn't there."""
         check_columns(event, columns, source)
-        self.columns = [field.name for field in event.fields if field.name in columns]
+        self.columns = [field.name for field in event.own if field.name in columns]
         self._event = event
         self._limits = limits
 
@@ -41,7 +41,7 @@ class TableReader:
         suspects = np.zeros(count, dtype=np.bool_)
         for field in self._event.fields:
             if field.name not in self.columns:
-                columns.append([None] * count)
+                columns.append([field.fixed] * count)
                 continue
             column: Column | None = read_column(self._event, field, table.column(field.name))
             if column is None:

@@ -120,13 +120,14 @@ class DecideStage:
         if decider is None:
             pipeline = self._pipeline
             decider = self._deciders[revision.number] = Decider(
-                pipeline.decided,
+                pipeline.events,
                 pipeline.entities,
                 revision.feature_plan,
                 Lineup(self._model, revision.live.models, revision.feature_plan.numeric, self._registry),
                 revision.rules,
                 fingerprint=revision.fingerprint,
                 include_features=pipeline.job.include_features,
+                scored=() if pipeline.model is None else pipeline.model.events,
             )
         return decider
 

@@ -65,7 +65,7 @@ def test_payments_are_marked_as_of_their_own_time(pipeline: Pipeline, payments: 
         Mark("list:pairs", "own_device", "c0\x1fd", 1),
         Mark("snooze:big", "customer", "c2", 1),
     ]
-    found = marked_payments(pipeline, [payments], marks, quiet)
+    found = marked_payments(pipeline, {pipeline.decided.name: [payments]}, marks, quiet)
     assert sorted(zip(*found.to_pydict().values(), strict=True)) == [
         ("p1", "list:mules"), ("p2", "snooze:big"), ("p3", "list:pairs"), ("p5", "snooze:big"),
     ]  # fmt: skip
@@ -90,7 +90,7 @@ def test_a_list_counts_as_a_rule_and_a_snoozed_rule_does_not_fire(tmp_path: Path
         Mark("snooze:big", "customer", "c2", 1),  # p2, p5
         Mark("snooze:other", "customer", "c1", 1),
     ]
-    marked = marked_payments(pipeline, [payments], marks, quiet)
+    marked = marked_payments(pipeline, {pipeline.decided.name: [payments]}, marks, quiet)
     figures = count(tmp_path / "decisions.parquet", rules, ["big"], tmp_path, money="worth", lists=lists, marked=marked)
     found = {one.rule.id: one for one in figures.rules}
     assert {name: one.caught.payments for name, one in found.items()} == {

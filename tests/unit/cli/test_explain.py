@@ -199,7 +199,7 @@ def test_scheduled_changes_are_told_with_who_wanted_them(
     ("more", "told"),
     [
         (["--since", "soon"], "--since=soon is no time"),
-        (["--rules", "a.yaml"], "--transactions and --rules go with --on"),
+        (["--rules", "a.yaml"], "--transactions, --events and --rules go with --on"),
         (["--on", "gone"], "the folder gone has no decisions.parquet"),
         (["--on", "gone", "--since", "7d"], "--since goes with topics"),
     ],

@@ -110,12 +110,45 @@ def test_yaml_that_reads_like_something_else_stays_text(tmp_path: Path) -> None:
     assert pipeline.features["on"] == "no"
 
 
-def test_one_of_several_event_types_is_decided(tmp_path: Path) -> None:
-    login = "  login: {id: id, time: at, decided: DECIDED, fields: {id: string, at: time, user: string}}\n"
-    two = SMALL.replace("payment:", "payment:\n    decided: true") + login
-    assert load(tmp_path, two.replace("DECIDED", "false")).decided.name == "payment"
-    assert "exactly one" in problems(tmp_path, two.replace("DECIDED", "true"))["events"]
-    assert "exactly one" in problems(tmp_path, SMALL.replace("payment:", "payment:\n    decided: false"))["events"]
+LOGIN = "  login: {id: id, time: at, decided: DECIDED, fields: {id: string, at: time, user: string}}\n"
+TWO = SMALL.replace("payment:", "payment:\n    decided: true") + LOGIN
+
+
+def test_at_least_one_event_type_is_decided(tmp_path: Path) -> None:
+    assert load(tmp_path, TWO.replace("DECIDED", "false")).decided.name == "payment"
+    assert "one or more" in problems(tmp_path, SMALL.replace("payment:", "payment:\n    decided: false"))["events"]
+
+
+def test_decided_types_share_their_fields(tmp_path: Path) -> None:
+    pipeline = load(tmp_path, TWO.replace("DECIDED", "true"))
+    payment, login = pipeline.decided_events
+    assert [field.name for field in payment.fields] == [field.name for field in login.fields]
+    assert [field.name for field in payment.fields][-2:] == ["user", "event"]
+    assert login.own_names == {"id", "at", "user"}
+    assert {field.name: field.fixed for field in login.fields if not field.read}["event"] == "login"
+
+
+def test_decided_types_have_their_id_and_time_in_fields_of_one_name(tmp_path: Path) -> None:
+    other = LOGIN.replace("id: id, time: at", "id: number, time: then").replace(
+        "{id: string, at:", "{number: string, then:"
+    )
+    found = problems(tmp_path, TWO.replace(LOGIN, other).replace("DECIDED", "true"))
+    assert "but payment, which is decided too, has" in found["events.login.id"]
+    assert "but payment, which is decided too, has" in found["events.login.time"]
+    named = TWO.replace("user: string", "event: string").replace("DECIDED", "true")
+    assert "type of a decided event" in problems(tmp_path, named)["events.login.fields.event"]
+    assert load(tmp_path, named.replace("decided: true, fields", "decided: false, fields"))
+
+
+def test_a_model_is_asked_of_decided_types(tmp_path: Path) -> None:
+    two = TWO.replace("DECIDED", "true")
+    model = load(tmp_path, two + "model: {events: [payment]}\n").model
+    assert model is not None
+    assert model.events == ("payment",)
+    assert (
+        "allowed: a decided event type: payment, login"
+        in problems(tmp_path, two + "model: {events: [pament]}\n")["model.events[0]"]
+    )
 
 
 def test_an_unknown_key_is_told_where_it_belongs(tmp_path: Path) -> None:
