@@ -84,6 +84,7 @@ class Journal:
         self.stored: list[Entry] = []
         self._sizes: deque[tuple[int, int]] = deque()
         self._events = 0
+        self._too_old = 0
         while (data := store.get(journal_key(self.next))) is not None:
             entry = _decode_entry(rest_of(data, VERSION, _WHAT, JournalStateError))
             self.stored.append(entry)
@@ -101,12 +102,13 @@ class Journal:
         self._count(entry)
 
     def too_old(self, events: int) -> int:
-        """Return the number of the newest entry that has as many `events` behind it; 0 if no other has since the last call."""
-        found = 0 if events else self.next - 1
+        """Return the number of the newest entry that has as many `events` behind it; 0 if none has."""
+        if not events:
+            self._too_old = self.next - 1
         while self._sizes and self._events - self._sizes[0][1] >= events:
-            found, size = self._sizes.popleft()
+            self._too_old, size = self._sizes.popleft()
             self._events -= size
-        return found
+        return self._too_old
 
     def trim(self, needed: int, entries: dict[str, bytes], removed: list[str]) -> None:
         """Remove the entries before number `needed`, when they are many."""

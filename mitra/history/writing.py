@@ -1,7 +1,7 @@
 """Writes what batches changed: into the journal at once, each entity itself when the journal has held its changes for long enough."""
 
 from collections.abc import Sequence
-from itertools import islice, takewhile
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,12 @@ _Array = NDArray[np.int64]
 OPEN_FAR = 256
 """An entity with so many open rows is written at once: what is asked of open rows is asked of all of them."""
 AHEAD = 2
-"""While memory is short, so many times the entities that a batch touches are written ahead of their time."""
+"""So many times the entities that a batch touches are written with it at most, and ahead of their time while memory is short.
+
+More fall due at once where many were changed at once: by a batch of a backlog, before payments came at their pace again.
+"""
+LEAST = 16
+"""So many may always be written."""
 LEFT_BEHIND = 64
 """Of what an older plan has left, so many entities are written with a batch."""
 
@@ -29,16 +34,16 @@ LEFT_BEHIND = 64
 def write(work: Work, journal: Journal, most: int) -> None:
     """Write what is due after a batch: what the journal has held while `most` newer events came; all there is when `most` is 0.
 
-    Entries of the journal that nobody needs any more are removed.
+    What is too much for one batch stays due. Entries of the journal that nobody needs any more are removed.
     """
     shared = work.shared
     newest = journal.next - 1
     work.changed_by(newest)
     dirty = shared.dirty[work.bucket]
     too_old = journal.too_old(most)
-    due = list(takewhile(lambda record: record.since <= too_old, dirty.values()))
-    if work.cache.size_bytes > work.cache.limit_bytes:
-        due = list(islice(dirty.values(), max(len(due), AHEAD * len(work.touched))))
+    share = max(LEAST, AHEAD * len(work.touched)) if most else None
+    short = work.cache.size_bytes > work.cache.limit_bytes
+    due = [record for record in islice(dirty.values(), share) if short or record.since <= too_old]
     chosen = {record.key: record for record in due}
     chosen.update((record.key, record) for record in work.at_once)
     chosen.update((record.key, record) for record in _far_open(work))

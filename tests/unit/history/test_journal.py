@@ -51,6 +51,21 @@ def test_an_entity_nobody_touches_any_more_is_written_in_time_and_the_journal_st
     assert journal_key(1) not in store.data
 
 
+def test_what_a_backlog_left_is_written_in_small_shares_and_the_journal_is_cut_behind_it():
+    history, store = History(plan_of(*EVER), journal_events=20), Counting()
+    backlog = [payment(n, START + n) for n in range(500)]
+    touched = [(n, 0, f"c{n}") for n in range(500)]
+    history.process(0, store, columns(backlog), touches(touched), None, 0)
+    written = 0
+    for n in range(200):
+        feed(history, store, [payment(1000 + n, START + 1000 + n)])
+        now = sum(key.startswith("customer\0c") for key in store.data)
+        assert now - written <= writing_module.LEAST
+        written = now
+    assert written == 500
+    assert journal_key(1) not in store.data
+
+
 def test_what_the_journal_repeats_is_not_counted_again_though_its_rows_are_folded():
     # Rows that are folded away are no longer there to tell a repeated event by.
     plan = plan_of(*EVER, raw_events=8)
