@@ -13,6 +13,7 @@ from mitra.errors import Problem
 from rules.outcomes import ListDeclaration, ListKind
 from rules.problems import closest
 from rules.rule import MODES, Mode, Rule, Wrong, found, read_percent, read_rule
+from rules.sequences.reading import read_sequence
 
 ID_CHARACTERS = 128
 _AUTHOR_CHARACTERS = 200
@@ -29,13 +30,13 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class RulePut(msgspec.Struct, frozen=True):
-    """A rule comes, or replaces the one with its id."""
+    """A rule or sequence comes, or replaces the one with its id."""
 
     rule: Rule
 
 
 class RuleMode(msgspec.Struct, frozen=True):
-    """A rule goes live, into shadow or to rest; for all entities, or a part of them."""
+    """A rule or sequence goes live, into shadow or to rest; for all entities, or a part of them."""
 
     rule: str
     mode: Mode
@@ -44,7 +45,7 @@ class RuleMode(msgspec.Struct, frozen=True):
 
 
 class RuleRetire(msgspec.Struct, frozen=True):
-    """A rule goes."""
+    """A rule or sequence goes."""
 
     rule: str
 
@@ -157,10 +158,7 @@ def _read(fields: Fields, value: Mapping[str, object], limits: ControlLimits) ->
     id_ = fields.text("id", most=ID_CHARACTERS)
     author = fields.text("author", most=_AUTHOR_CHARACTERS)
     if not isinstance(kind, str) or kind not in _BODIES:
-        if isinstance(kind, str) and kind.startswith(_LATER):
-            fields.problems.append(Problem("change", f'found "{kind}", which is not there yet'))
-        else:
-            fields.wrong("change", ", ".join(CHANGES), closest(kind, CHANGES) if isinstance(kind, str) else "")
+        fields.wrong("change", ", ".join(CHANGES), closest(kind, CHANGES) if isinstance(kind, str) else "")
         return None
     # A list's reason is what a hit on it says; every other change says by `reason` why it is made.
     reason = fields.text("reason", most=_REASON_CHARACTERS, default="")
@@ -201,9 +199,24 @@ def _rule_put(fields: Fields, limits: ControlLimits) -> Body | None:
     return None if rule is None else RulePut(rule)
 
 
-def _rule_mode(fields: Fields, limits: ControlLimits) -> Body:
+def _sequence_put(fields: Fields, limits: ControlLimits) -> Body | None:
     del limits
-    rule, mode = fields.name("rule"), cast(Mode, fields.choice("mode", MODES))
+    rule, problems = read_sequence(fields.raw("sequence"), "sequence")
+    fields.problems += problems
+    return None if rule is None else RulePut(rule)
+
+
+def _rule_mode(fields: Fields, limits: ControlLimits) -> Body:
+    return _mode(fields, "rule", limits)
+
+
+def _sequence_mode(fields: Fields, limits: ControlLimits) -> Body:
+    return _mode(fields, "sequence", limits)
+
+
+def _mode(fields: Fields, what: str, limits: ControlLimits) -> Body:
+    del limits
+    rule, mode = fields.name(what), cast(Mode, fields.choice("mode", MODES))
     percent, by = None, fields.name("by") if fields.has("by") else None
     if fields.has("percent"):
         try:
@@ -218,6 +231,11 @@ def _rule_mode(fields: Fields, limits: ControlLimits) -> Body:
 def _rule_retire(fields: Fields, limits: ControlLimits) -> Body:
     del limits
     return RuleRetire(fields.name("rule"))
+
+
+def _sequence_retire(fields: Fields, limits: ControlLimits) -> Body:
+    del limits
+    return RuleRetire(fields.name("sequence"))
 
 
 def _list_put(fields: Fields, limits: ControlLimits) -> Body:
@@ -298,6 +316,9 @@ _BODIES: Mapping[str, Callable[[Fields, ControlLimits], Body | None]] = {
     "rule.put": _rule_put,
     "rule.mode": _rule_mode,
     "rule.retire": _rule_retire,
+    "sequence.put": _sequence_put,
+    "sequence.mode": _sequence_mode,
+    "sequence.retire": _sequence_retire,
     "list.put": _list_put,
     "list.add": _list_add,
     "list.remove": _list_remove,
@@ -314,5 +335,4 @@ _BODIES: Mapping[str, Callable[[Fields, ControlLimits], Body | None]] = {
 CHANGES = tuple(kind for kind in _BODIES if kind not in {"take_effect", "turn_down"})
 """The kinds of changes that people make."""
 
-_LATER = ("sequence.",)
 _decode = msgspec.json.Decoder().decode

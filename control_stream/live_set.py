@@ -85,7 +85,7 @@ class Delta(msgspec.Struct, array_like=True, frozen=True):
 
 
 class LiveSet(msgspec.Struct, array_like=True, frozen=True):
-    """Rules by id, features and lists by name, models by name@version.
+    """Rules and sequences by id, features and lists by name, models by name@version.
 
     `versions` has the last version of every rule there ever was.
     """
@@ -107,17 +107,21 @@ class LiveSet(msgspec.Struct, array_like=True, frozen=True):
         return after
 
     def _applied(self, change: Change, context: Context) -> "LiveSet":
+        self._require_kind(change)
         match change.body:
             case RulePut(rule):
                 return self._with_rule(rule, context)
             case RuleMode(name, mode, percent, by):
-                old = self._rule(name)
+                old = self._rule(name, change.kind)
                 entity = by or (old.by if percent is not None else None)
+                if old.pattern is not None:
+                    _own_entity(by, old.pattern.by)
+                    entity = None
                 rule = msgspec.structs.replace(old, mode=mode, percent=percent, by=entity)
                 check({name: rule}, self.all_features(context), context)
                 return self._replaced(rules={**self.rules, name: rule})
             case RuleRetire(name):
-                self._rule(name)
+                self._rule(name, change.kind)
                 return self._replaced(rules=_without(self.rules, name))
             case ListPut(declaration):
                 return self._with_list(declaration, context)
@@ -126,7 +130,7 @@ class LiveSet(msgspec.Struct, array_like=True, frozen=True):
                     raise Refused("name", f'there is no list "{name}"', _declare(name, self.lists))
                 return self
             case Snooze(name, by):
-                self._rule(name)
+                self._rule(name, change.kind)
                 _entity("by", by, context)
                 return self
             case FeaturePut(name, text):
@@ -182,16 +186,35 @@ class LiveSet(msgspec.Struct, array_like=True, frozen=True):
     def _replaced(self, **parts: Any) -> "LiveSet":
         return msgspec.structs.replace(self, **parts)
 
-    def _rule(self, name: str) -> Rule:
+    def _rule(self, name: str, kind: str) -> Rule:
         found = self.rules.get(name)
         if found is None:
-            raise Refused("rule", f'there is no rule "{name}"', closest(name, self.rules) or _have("rules", self.rules))
+            what = "sequence" if kind.startswith(_SEQUENCE) else "rule"
+            known = [one.id for one in self.rules.values() if what == "rule" or one.pattern is not None]
+            raise Refused(what, f'there is no {what} "{name}"', closest(name, known) or _have(f"{what}s", known))
         return found
+
+    def _require_kind(self, change: Change) -> None:
+        """Raise Refused where a change of rules speaks of a sequence, or the other way round: they share their ids."""
+        match change.body:
+            case RulePut(rule):
+                found, wanted = self.rules.get(rule.id), rule.pattern is not None
+            case RuleMode(name) | RuleRetire(name):
+                found, wanted = self.rules.get(name), change.kind.startswith(_SEQUENCE)
+            case _:
+                return
+        if found is not None and (found.pattern is not None) != wanted:
+            here, other = ("sequence", "rule") if wanted else ("rule", "sequence")
+            place = f"{here}.id" if isinstance(change.body, RulePut) else here
+            hint = f"{other}.{change.kind.partition('.')[2]} changes it"
+            if isinstance(change.body, RulePut):
+                hint = f"give the {here} another id, or retire the {other} first"
+            raise Refused(place, f'"{found.id}" is a {other}', hint)
 
     def _with_rule(self, rule: Rule, context: Context) -> "LiveSet":
         old = self.rules.get(rule.id)
         if old is None:
-            _room("rule.id", "rules", self.rules, context.limits.rules)
+            _room("rule.id" if rule.pattern is None else "sequence.id", "rules", self.rules, context.limits.rules)
         check({rule.id: rule}, self.all_features(context), context)
         # The same rule again is the same version: what was exported can be pushed back.
         if old is not None and msgspec.structs.replace(rule, version=old.version) == old:
@@ -246,7 +269,10 @@ class LiveSet(msgspec.Struct, array_like=True, frozen=True):
         return self._replaced(features=_without(self.features, name))
 
 
-_COSTLY = {"rule.put": "rule", "rule.mode": "mode", "feature.put": "text"}
+_SEQUENCE = "sequence."
+_COSTLY = {
+    "rule.put": "rule", "rule.mode": "mode", "sequence.put": "sequence", "sequence.mode": "mode", "feature.put": "text"
+}  # fmt: skip
 """Where in a change stands what costs."""
 
 LIVE_SET_VERSION = 1
@@ -305,6 +331,13 @@ def _entity(place: str, name: str, context: Context) -> None:
             f"{decided.name} events have no entity" if name in context.schema.entity_by_name else "there is no entity"
         )
         raise Refused(place, f'{what} "{name}"', closest(name, usable) or _have("entities", usable))
+
+
+def _own_entity(by: str | None, own: str) -> None:
+    if by not in {None, own}:
+        raise Refused(
+            "by", f'a sequence of a {own} is looked for in its history, and "{by}" is another', "leave by out"
+        )
 
 
 def _room(place: str, what: str, live: Mapping[str, object], most: int) -> None:

@@ -27,7 +27,7 @@ from rules.problems import closest
 Verify = Callable[[bytes, bytes, bytes], bool]
 
 LIVE_BLOCK = "live_block"
-"""Stands in a policy for a rule that blocks going live, by `rule.put` or `rule.mode`."""
+"""Stands in a policy for a rule or sequence that blocks going live, by its `put` or its `mode`."""
 
 _NAME = 64
 _MOST = 1_000

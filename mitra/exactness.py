@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from rules.plan import Aggregate
 
 _FOLDED = frozenset({"count", "sum", "mean", "min", "max", "std"})
-_OF_ROWS = frozenset({"quantile", "most_common", "trend", "periodicity"})
+_OF_ROWS = frozenset({"quantile", "most_common", "trend", "periodicity", "sequence"})
 
 
 def exact_from(

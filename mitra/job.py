@@ -24,7 +24,7 @@ from mitra.job_keys import MAX_PARALLELISM, spread_keys
 from mitra.job_log import decided_schema, write_log
 from mitra.pipeline import Pipeline
 from mitra.uids import Uids
-from operators.decide import ACK, CHANGE, DEAD_LETTER, DECISION, MONITOR, OUTCOME, PROBE, DecideOperator
+from operators.decide import ACK, ALERT, CHANGE, DEAD_LETTER, DECISION, MONITOR, OUTCOME, PROBE, DecideOperator
 from operators.govern import DECIDE, HISTORY, INTAKE, GovernOperator
 from operators.history import HistoryOperator
 from operators.intake import IntakeOperator
@@ -267,6 +267,7 @@ def _sink(
         DECISION: topics.decisions,
         DEAD_LETTER: topics.dead_letters,
         OUTCOME: topics.outcomes,
+        ALERT: topics.alerts,
         # A probe proves the way that decisions take.
         PROBE: topics.probe_results,
     }

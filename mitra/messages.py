@@ -15,6 +15,7 @@ from control_stream import Activate, Load, Mark
 from mitra.errors import MitraError
 
 EVENTS, LABELS, PARTS, PROBE, END, REPORTS, LETTERS, REVISE, MARKER, CONTROL, ROLL_CALL, ACTIVATE, LOAD = range(1, 14)
+ALERTS = 20
 
 
 class EventBatch(msgspec.Struct, array_like=True):
@@ -151,6 +152,12 @@ class Letters(msgspec.Struct, array_like=True):
     letters: list[bytes]
 
 
+class Alerts(msgspec.Struct, array_like=True):
+    """Alerts under their ids, on their way to the sink, through decide like everything else."""
+
+    alerts: list[tuple[str, bytes]]
+
+
 class Probe(msgspec.Struct, array_like=True):
     """A marked event that passes every stage of one bucket and touches nothing: the proof that the job works."""
 
@@ -173,6 +180,7 @@ Message = (
     | PartBatch
     | ReportBatch
     | Letters
+    | Alerts
     | Probe
     | End
     | Revise
@@ -197,6 +205,7 @@ _KINDS: dict[int, tuple[int, type[Any]]] = {
     ROLL_CALL: (1, RollCall),
     ACTIVATE: (1, Activate),
     LOAD: (1, Load),
+    ALERTS: (1, Alerts),
 }
 _HEADS = {kind: bytes((number, version)) for number, (version, kind) in _KINDS.items()}
 _FEW_ROWS = 24

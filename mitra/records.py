@@ -123,7 +123,7 @@ def decision_schema(features: Mapping[str, str] | None = None) -> Schema:
             "raw_score": _note(_SCORE, "before calibration"),
             "model": _note(_OPTIONAL_TEXT, "name@version of the one that decided"),
             "models": _models(),
-            "rules": _note(objects, "the rules that fired: id@version, outcome, reason"),
+            "rules": _note(objects, "the rules that fired: id@version, outcome, reason; of a sequence its events"),
             "not_evaluated": {
                 "type": "object",
                 "additionalProperties": texts,
@@ -219,6 +219,31 @@ def outcome_schema() -> Schema:
     )
 
 
+def alert_schema() -> Schema:
+    """Return the schema of an alert: a sequence's match that no decision carries."""
+    return _object(
+        "alert",
+        "a sequence's match that no decision carries; the message's key is the alert's id",
+        {
+            "id": {"type": "string", "description": "the same whoever finds the match, and however often"},
+            "kind": {"enum": ["sequence"]},
+            "rule": {"type": "string", "description": "the sequence's id"},
+            "version": {"type": "integer", "minimum": 0},
+            "mode": {"enum": ["live", "shadow"]},
+            "outcome": _note(_OUTCOME, "what the sequence asks for; nobody acts on it"),
+            "entity": {"type": "string"},
+            "key": {"type": "string", "description": "which one"},
+            "time": _note(_TIME, "of its last event, or when the time for what is absent was up"),
+            "events": {"type": "array", "items": {"type": "object"}, "description": "step, event, time, arrival"},
+            "late": {"type": "boolean", "description": "its last event had been answered before another came"},
+            "revision": {"type": "integer", "minimum": 0},
+            "reason": {"type": "string", "description": "empty where the sequence's reason has values"},
+            "unasked": _note(_OPTIONAL_TEXT, "the sequence's own when, which is asked of decisions alone"),
+        },
+        closed=True,
+    )
+
+
 def monitor_schema() -> Schema:
     """Return the schema of a record of the monitor topic: counts of one subtask over a span of time."""
     count = {"type": "integer", "minimum": 0}
@@ -301,6 +326,7 @@ SCHEMAS: Mapping[str, Callable[[Pipeline | None], Schema]] = {
     "dead-letter": lambda _: dead_letter_schema(),
     "label": lambda pipeline: label_schema(pipeline.labels if pipeline and pipeline.labels else _DEFAULT_LABELS),
     "outcome": lambda _: outcome_schema(),
+    "alert": lambda _: alert_schema(),
     "probe": lambda _: probe_schema(),
     "probe-result": lambda _: probe_result_schema(),
     "ack": lambda _: ack_schema(),

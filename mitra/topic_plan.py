@@ -14,6 +14,7 @@ Role = Literal[
     "decisions",
     "dead letters",
     "outcomes",
+    "alerts",
     "probes",
     "probe results",
     "control",
@@ -81,6 +82,7 @@ def needed_topics(pipeline: Pipeline) -> tuple[TopicPlan, ...]:
         # The job reads it back: it must outlast any outage from which the job resumes.
         horizon_days = -(-pipeline.labels.horizon_ms // DAY_MS)
         plans.append(plan(topics.outcomes, "outcomes", shape.partitions, 1, max(30, horizon_days), 7, "Mitra"))
+    plans.append(plan(topics.alerts, "alerts", shape.partitions, 1, 30, 1, "Mitra"))
     # The log of all changes is what is live, in one order: it is never cut.
     control = (1, 1, shape.replication, FOR_EVER, FOR_EVER)
     plans.append(TopicPlan(topics.control, "control", *control, "you", most_partitions=1))

@@ -14,6 +14,7 @@ from rules.rule_examples import run_examples
 from rules.rule_file import Example, RuleInFile, read_rule_file
 from rules.rule_set import Judgement, RuleSet
 from rules.schema import ExpressionSchema
+from rules.written import condition_text, read_written, written
 
 __all__ = [
     "OUTCOMES",
@@ -33,8 +34,11 @@ __all__ = [
     "check_rules",
     "combine",
     "compile_features",
+    "condition_text",
     "read_rule",
     "read_rule_file",
+    "read_written",
     "rule_mapping",
     "run_examples",
+    "written",
 ]

@@ -9,7 +9,7 @@ from rules import tree
 from rules.conditions import where_of
 from rules.durations import duration_ms, duration_text
 from rules.grammar import AGGREGATES, OPTIONS, SPEED, AggregateShape
-from rules.names import stored_scope
+from rules.names import IN_STEP, stored_scope
 from rules.plan import TYPES_SEPARATOR, Aggregate, Function, ValueType, Where, Window
 from rules.problems import closest
 from rules.tree import AggregateNode, Node, Unknown
@@ -20,6 +20,14 @@ if TYPE_CHECKING:
 
 UNKNOWN = Unknown("unknown", "?")
 LONGEST_PERIOD_MS = 7 * 86_400_000
+_INSIDE = {
+    "where=": ("an aggregate can't stand inside another", "where= asks only the stored event itself"),
+    IN_STEP: (
+        "a step can't ask an aggregate, which is known of the event that is decided alone",
+        "write it in the sequence's own when: it is asked where the last step comes",
+    ),
+}
+"""Why there are no aggregates of aggregates, by what stands around."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +45,7 @@ def aggregate(checker: "Checker", found: ast.Call) -> Node:
     function = cast(Function, found.func.id)  # type: ignore[attr-defined]
     shape = AGGREGATES[function]
     if checker.scope.stored:
-        return checker.refuse(
-            found, "an aggregate can't stand inside another", "where= asks only the stored event itself"
-        )
+        return checker.refuse(found, *_INSIDE[checker.scope.place])
     before = len(checker.source.problems)
     options = _options(checker, found, function, OPTIONS if shape.windowed else ("by", "where", "event"))
     if len(checker.source.problems) > before:
@@ -130,9 +136,7 @@ def _node(
 def speed(checker: "Checker", found: ast.Call) -> Node:
     """Return the speed from the event before to this one; less than a second apart counts as a second."""
     if checker.scope.stored:
-        return checker.refuse(
-            found, "an aggregate can't stand inside another", "where= asks only the stored event itself"
-        )
+        return checker.refuse(found, *_INSIDE[checker.scope.place])
     before = len(checker.source.problems)
     options = _options(checker, found, SPEED, ("by", "where", "event"))
     if len(checker.source.problems) > before:

@@ -8,7 +8,7 @@ from typing import Literal, cast
 from rules import tree
 from rules.aggregates import aggregate, speed
 from rules.grammar import AGGREGATES, FOREIGN, FOREIGN_OPERATORS, FUNCTIONS, INSTEAD, LATER, MAX_TEXT, OPERATORS, SPEED
-from rules.names import Scope, resolve
+from rules.names import IN_STEP, Scope, resolve, resolve_part
 from rules.parse import continues
 from rules.problems import Source, closest
 from rules.scalars import scalar
@@ -48,6 +48,8 @@ class Checker:
             ast.IfExp: self._choice,
             ast.Call: self._call,
         }
+        if scope.place == IN_STEP:
+            self._checks[ast.Attribute] = self._part
 
     def inside(self, scope: Scope) -> "Checker":
         """Return a checker of the same text in another scope."""
@@ -124,6 +126,9 @@ class Checker:
 
     def _name(self, found: ast.Name) -> Node:
         return resolve(found, self.scope, self.schema, self.source)
+
+    def _part(self, found: ast.Attribute) -> Node:
+        return resolve_part(found, self.scope, self.source)
 
     def _binary(self, found: ast.BinOp) -> Node:
         links = [found]

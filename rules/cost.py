@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from rules.plan import Aggregate
+from rules.sequences.asked import SequenceAsked
 from rules.tree import AggregateNode, Call, Constant, FeatureNode, FieldNode, Node, TimeNode
 
 RULE_US = 0.15
@@ -35,6 +36,9 @@ _CALL_US = {
 _WINDOW_US = 0.6
 _WHERE_US = 5.0
 """Of a condition on stored events: it is asked of each event when it is stored."""
+_SEQUENCE_US = 3.0
+_STEP_US = 2.0
+"""Of a sequence and of each of its steps, where few events could be the last and a window has some tens."""
 _LAST_US = 0.001
 """Of each event that a `last=` window counts."""
 _SERIES_US = {"quantile": 5.0, "most_common": 1.5, "trend": 0.6, "periodicity": 6.5}
@@ -59,9 +63,15 @@ def tree_us(tree: Node) -> float:
 
 def aggregate_us(one: Aggregate) -> float:
     """Return the cost of answering an aggregate."""
+    if isinstance(one, SequenceAsked):
+        return _SEQUENCE_US + sum(_STEP_US + _condition_us(step.condition) for step in one.compiled.steps)
     last = one.window.size if one.window.kind == "last" else 0
     asked = one.where is not None or one.event is not None
     return _WINDOW_US + _SERIES_US.get(one.function, 0.0) + _LAST_US * last + _WHERE_US * asked
+
+
+def _condition_us(condition: Node | None) -> float:
+    return 0.0 if condition is None else tree_us(condition)
 
 
 @dataclass

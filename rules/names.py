@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 
 from mitra.schema import EventType, Field
 from rules.grammar import FUNCTIONS
@@ -10,6 +11,7 @@ from rules.problems import Source, closest
 from rules.schema import ExpressionSchema, stored_fields
 from rules.tree import FeatureNode, FieldNode, Node, NodeType, TimeNode, Unknown
 
+IN_STEP = "a step"
 TIME = "time"
 """In an expression this name is always the event's time, whatever field holds it."""
 
@@ -19,6 +21,7 @@ class Scope:
     """The names that mean something at a place: `stored` inside of where=, where only the stored event can be asked.
 
     `time_field` is the field that holds the time; `times` are all that do. `unkept`: ids, which histories don't keep.
+    `place` says where that is. `steps`: in a sequence, the fields of the steps before this one by the step's name.
     """
 
     fields: Mapping[str, Field]
@@ -27,6 +30,8 @@ class Scope:
     features: Mapping[str, NodeType]
     stored: bool = False
     unkept: frozenset[str] = frozenset()
+    place: str = "where="
+    steps: Mapping[str, Mapping[str, Field]] = dataclass_field(default_factory=dict)
 
 
 def decided_scope(schema: ExpressionSchema, features: Mapping[str, NodeType]) -> Scope:
@@ -48,7 +53,9 @@ def resolve(name: ast.Name, scope: Scope, schema: ExpressionSchema, source: Sour
     word = name.id
     if schema.labels is not None and word == schema.labels.name:
         if scope.stored:
-            source.add(name, f"{word} is the label, which where= can't ask", "labels come after the event was stored")
+            source.add(
+                name, f"{word} is the label, which {scope.place} can't ask", "labels come after the event was stored"
+            )
         else:
             hint = f'ask for that of earlier events: mean({word}, by=..., over="7d", delay="7d")'
             source.add(name, f"{word} is the label, which isn't known when an event is decided", hint)
@@ -67,10 +74,30 @@ def resolve(name: ast.Name, scope: Scope, schema: ExpressionSchema, source: Sour
     return Unknown("unknown", word)
 
 
+def resolve_part(found: ast.Attribute, scope: Scope, source: Source) -> Node:
+    """Return the field of an earlier step that `step.field` stands for, or note why it stands for nothing."""
+    if not isinstance(found.value, ast.Name) or found.value.id not in scope.steps:
+        before = ", ".join(scope.steps)
+        hint = f"the steps before this one are {before}" if before else "it is the first step that comes"
+        source.add(found.value, "before a dot stands the name of an earlier step", hint)
+        return Unknown("unknown", "?")
+    step, fields = found.value.id, scope.steps[found.value.id]
+    if found.attr not in fields:
+        of_time = found.attr in {TIME, *scope.times}
+        hint = "within bounds the time between steps" if of_time else closest(found.attr, fields)
+        source.add(found, f"the step {step} has no field {found.attr}", hint or _some(list(fields)))
+        return Unknown("unknown", "?")
+    name = f"{step}.{found.attr}"
+    return FieldNode(fields[found.attr].type, name, name=name)
+
+
 def _why_unknown(word: str, scope: Scope, schema: ExpressionSchema) -> tuple[str, str]:
     if scope.stored:
         if word in scope.features:
-            return f"{word} is a feature; aggregates and where= read fields of stored events", "write the field itself"
+            return (
+                f"{word} is a feature; aggregates and {scope.place} read fields of stored events",
+                "write the field itself",
+            )
         if word in scope.unkept:
             return f"{word} is the event's id, which histories don't keep", "count(...) counts events"
         owners = [event.name for event in schema.events if word in event.own_names]

@@ -25,6 +25,7 @@ Function = Literal[
     "trend",
     "periodicity",
     "open",
+    "sequence",
 ]
 
 

@@ -86,6 +86,10 @@ class Source:
             return 1
         return len(self._lines[line - 1].encode()[: max(0, offset)].decode(errors="ignore")) + 1
 
+    def sorted(self) -> list[ExpressionProblem]:
+        """Return the problems in the order of their places."""
+        return sorted(self.problems, key=lambda one: (one.span.line, one.span.column))
+
     def add(self, node: ast.AST | Span, message: str, hint: str = "") -> None:
         """Note a problem at a node or span; the same one at the same place is noted once."""
         span = node if isinstance(node, Span) else self.span(node)

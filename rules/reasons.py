@@ -27,6 +27,11 @@ class Template:
     texts: tuple[str, ...]
     expressions: tuple[Expression, ...]
 
+    @property
+    def plain(self) -> str:
+        """The reason where it has no expressions, else an empty text."""
+        return "" if self.expressions else self.texts[0]
+
     def filled(self, values: Iterator[Value]) -> str:
         """Return the reason with the values of the expressions, in their order."""
         parts = [self.texts[0]]

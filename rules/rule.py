@@ -13,6 +13,7 @@ import msgspec
 from mitra.errors import Problem
 from rules.outcomes import OUTCOMES, Outcome
 from rules.problems import closest
+from rules.sequences.pattern import Pattern
 
 Mode = Literal["live", "shadow", "paused"]
 MODES: tuple[Mode, ...] = get_args(Mode)
@@ -35,6 +36,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     It is active where from_ms <= event time < until_ms. With `percent`, it applies to that share of the entities `by`
     (None: the pipeline's first). `version` is given when a change is taken: 1, 2, … for each id; 0 before.
+    With a `pattern` it is a sequence: `when` is then asked where a match is complete.
     """
 
     id: str
@@ -48,40 +50,52 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     from_ms: int | None = None
     until_ms: int | None = None
     tags: tuple[str, ...] = ()
+    pattern: Pattern | None = None
 
 
 def read_rule(value: object, path: str) -> tuple[Rule | None, list[Problem]]:
     """Return the rule that a mapping says, or None, and all that is wrong with its form."""
-    reader = _Reader(value, path)
+    reader = MappingReader(value, path, "a rule")
     if not isinstance(value, Mapping):
         return None, reader.problems
     rule_id, when, outcome = (
-        reader.read("id", _id, required=True),
-        reader.read("when", _text, required=True),
-        reader.read("outcome", _choice(OUTCOMES), required=True),
+        reader.read("id", read_id, required=True),
+        reader.read("when", read_text, required=True),
+        reader.read("outcome", choice_of(OUTCOMES), required=True),
     )
-    rest: dict[str, Any] = {
-        "reason": reader.read("reason", _reason) or "",
-        "mode": reader.read("mode", _choice(MODES)) or "live",
-        "percent": reader.read("percent", read_percent),
-        "by": reader.read("by", _text),
-        "tags": reader.read("tags", _tags) or (),
-    }
-    times = reader.read("from", read_time), reader.read("until", read_time)
-    if times[0] is not None and times[1] is not None and times[1] <= times[0]:
-        reader.add("until", "is not after from, so that the rule is never active", "from <= event time < until")
+    rest = read_rest(reader)
     if "by" in value and "percent" not in value:
         reader.add("by", "says nothing without percent", "add percent, or leave by out")
     reader.close()
     if reader.problems or rule_id is None or when is None or outcome is None:
         return None, reader.problems
-    made = Rule(id=rule_id, when=when, outcome=cast(Outcome, outcome), from_ms=times[0], until_ms=times[1], **rest)
-    return made, []
+    return Rule(id=rule_id, when=when, outcome=cast(Outcome, outcome), **rest), []
+
+
+def read_rest(reader: "MappingReader") -> dict[str, Any]:
+    """Return what rules and sequences have alike, by the names of Rule's fields: how it is told, and when and for whom it is asked."""
+    rest: dict[str, Any] = {
+        "reason": reader.read("reason", read_reason) or "",
+        "mode": reader.read("mode", choice_of(MODES)) or "live",
+        "percent": reader.read("percent", read_percent),
+        "by": reader.read("by", read_text),
+        "tags": reader.read("tags", read_tags) or (),
+    }
+    from_ms, until_ms = reader.read("from", read_time), reader.read("until", read_time)
+    if from_ms is not None and until_ms is not None and until_ms <= from_ms:
+        reader.add("until", "is not after from, so that the rule is never active", "from <= event time < until")
+    return rest | {"from_ms": from_ms, "until_ms": until_ms}
 
 
 def rule_mapping(rule: Rule) -> dict[str, object]:
     """Return the mapping that `read_rule` reads as this rule; its version, which isn't an author's to give, is left out."""
     found: dict[str, object] = {"id": rule.id, "when": rule.when, "outcome": rule.outcome}
+    return found | rest_mapping(rule)
+
+
+def rest_mapping(rule: Rule) -> dict[str, object]:
+    """Return what `read_rest` reads of a rule."""
+    found: dict[str, object] = {}
     if rule.reason:
         found["reason"] = rule.reason
     if rule.mode != "live":
@@ -108,24 +122,28 @@ class Wrong(Exception):  # noqa: N818 - it never leaves: a value that isn't what
         self.hint = hint
 
 
-class _Reader:
+class MappingReader:
     """Reads a mapping key by key, noting what is wrong; `close` refuses the keys that nobody read."""
 
-    def __init__(self, value: object, path: str) -> None:
+    def __init__(self, value: object, path: str, what: str) -> None:
+        """Read a mapping, which is `what`; problems are at `path`."""
         self.problems: list[Problem] = []
         self._path = path
         self._asked: list[str] = []
         self._values: Mapping[object, object] = value if isinstance(value, Mapping) else {}
         if not isinstance(value, Mapping):
             self.problems.append(
-                Problem(path, f"found {found(value)}; allowed: a rule, as a mapping of names to values")
+                Problem(path, f"found {found(value)}; allowed: {what}, as a mapping of names to values")
             )
 
     def add(self, key: str, message: str, hint: str = "") -> None:
+        """Note a problem of a key's value."""
         self.problems.append(Problem(f"{self._path}.{key}" if self._path else key, message, hint))
 
     def read(self, key: str, read: Callable[[object], T], *, required: bool = False) -> T | None:
-        self._asked.append(key)
+        """Return a key's value as `read` reads it; None where it is absent or wrong."""
+        if key not in self._asked:
+            self._asked.append(key)
         value = self._values.get(key)
         try:
             if value is not None:
@@ -138,6 +156,7 @@ class _Reader:
         return None
 
     def close(self) -> None:
+        """Note the keys that nobody read."""
         free = [name for name in self._asked if name not in self._values]
         for key in self._values:
             if key in self._asked:
@@ -177,7 +196,8 @@ def plain(text: str) -> str:
     return short if short.isprintable() else "".join(one if one.isprintable() else "·" for one in short)
 
 
-def _text(value: object) -> str:
+def read_text(value: object) -> str:
+    """Return a text that isn't empty. Raises Wrong for anything else."""
     if not isinstance(value, str) or not value.strip():
         hint = "put it in quotes to make it a text" if isinstance(value, bool | int | float) else ""
         raise Wrong("a text", hint)
@@ -188,7 +208,8 @@ def _text(value: object) -> str:
     return value
 
 
-def _id(value: object) -> str:
+def read_id(value: object) -> str:
+    """Return an id. Raises Wrong for anything else."""
     allowed = "letters, digits, _ and -, at most 64"
     if not isinstance(value, str):
         raise Wrong(allowed, "put it in quotes to make it a text" if isinstance(value, int | float) else "")
@@ -197,7 +218,9 @@ def _id(value: object) -> str:
     return value
 
 
-def _choice(allowed: tuple[str, ...]) -> Callable[[object], str]:
+def choice_of(allowed: tuple[str, ...]) -> Callable[[object], str]:
+    """Return the function that reads one of some words."""
+
     def read(value: object) -> str:
         if value not in allowed:
             raise Wrong(", ".join(allowed), closest(value, allowed) if isinstance(value, str) else "")
@@ -206,10 +229,11 @@ def _choice(allowed: tuple[str, ...]) -> Callable[[object], str]:
     return read
 
 
-def _reason(value: object) -> str:
+def read_reason(value: object) -> str:
+    """Return a reason. Raises Wrong for anything else."""
     if value == "":
         return ""
-    text = _text(value)
+    text = read_text(value)
     if len(text) > MAX_REASON:
         raise Wrong(f"a text of at most {MAX_REASON:,} characters")
     return text
@@ -248,12 +272,13 @@ def read_time(value: object) -> int:
     return time_ms
 
 
-def _tags(value: object) -> tuple[str, ...]:
+def read_tags(value: object) -> tuple[str, ...]:
+    """Return tags. Raises Wrong for anything else."""
     allowed = f"a list of at most {MAX_TAGS} texts of up to {_TAG_LENGTH} characters"
     if not isinstance(value, list | tuple) or len(value) > MAX_TAGS:
         raise Wrong(allowed, "put it in square brackets" if isinstance(value, str) else "")
     try:
-        tags = tuple(_text(one) for one in value)
+        tags = tuple(read_text(one) for one in value)
     except Wrong as wrong:
         raise Wrong(allowed, wrong.hint) from None
     if any(len(one) > _TAG_LENGTH for one in tags):

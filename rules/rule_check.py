@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 from mitra.errors import Problem, ProblemsError
+from rules import tree
 from rules.check import Checker
 from rules.cost import RULE_US, tree_us
 from rules.expression import Expression
@@ -17,6 +18,10 @@ from rules.problems import ExpressionProblem, Source, closest
 from rules.reasons import Template, compile_template
 from rules.rule import Rule
 from rules.schema import ExpressionSchema
+from rules.sequences.asked import SequenceAsked, matched
+from rules.sequences.asked import asked as asked_of
+from rules.sequences.check import compile_pattern
+from rules.sequences.pattern import Pattern
 
 _KEPT = 16_384
 """Texts compiled for one schema: three times the rules that a live set may have."""
@@ -30,6 +35,8 @@ class RuleCode:
     reason: Template
     lacking: Lacking
     types: tuple[tuple[str, ValueType], ...]
+    asked: SequenceAsked | None = None
+    """What histories are asked, where it is a sequence."""
 
     @cached_property
     def aggregates(self) -> tuple[Aggregate, ...]:
@@ -53,45 +60,56 @@ class RuleCompiler:
     def __init__(self, schema: ExpressionSchema) -> None:
         """Start with nothing compiled."""
         self._schema = schema
-        self._known: dict[tuple[str, str], RuleCode] = {}
+        self._known: dict[tuple[str, str, Pattern | None, str], RuleCode] = {}
 
     def compile(self, rule: Rule, types: Mapping[str, ValueType]) -> tuple[RuleCode | None, list[Problem]]:
         """Return the rule's code, or None, and all that is wrong with it; `types` are the features'."""
         problems = self._entity_problems(rule)
-        known = self._known.get((rule.when, rule.reason))
+        name = (rule.when, rule.reason, rule.pattern, "" if rule.pattern is None else rule.id)
+        known = self._known.get(name)
         if known is not None and all(types.get(name) == kind for name, kind in known.types):
             return known, problems
-        condition, wrong = self._condition(rule, types)
+        asked, wrong_ = self._asked(rule)
+        problems += wrong_
+        condition, wrong = self._condition(rule, types, asked)
         problems += wrong
         scope = decided_scope(self._schema, types)
-        template, wrong = compile_template(rule.reason, f"rules.{rule.id}.reason", self._schema, scope)
+        template, wrong = compile_template(rule.reason, f"{_path(rule)}.reason", self._schema, scope)
         problems += wrong
-        if condition is None or template is None:
+        if condition is None or template is None or (rule.pattern is not None and asked is None):
             return None, problems
-        names = dict.fromkeys(name for one in (condition, *template.expressions) for name in one.features)
-        code = RuleCode(condition, template, Lacking(condition), tuple((name, types[name]) for name in names))
+        names = dict.fromkeys(feature for one in (condition, *template.expressions) for feature in one.features)
+        code = RuleCode(condition, template, Lacking(condition), tuple((one, types[one]) for one in names), asked)
         if len(self._known) >= _KEPT:
             self._known.clear()
-        self._known[rule.when, rule.reason] = code
+        self._known[name] = code
         return code, problems
 
+    def _asked(self, rule: Rule) -> tuple[SequenceAsked | None, list[Problem]]:
+        if rule.pattern is None:
+            return None, []
+        compiled, problems = compile_pattern(rule.pattern, _path(rule), self._schema, rule.when)
+        return None if compiled is None else asked_of(rule.id, compiled), problems
+
     def _condition(
-        self, rule: Rule, types: Mapping[str, ValueType]
+        self, rule: Rule, types: Mapping[str, ValueType], asked: SequenceAsked | None
     ) -> tuple[Expression | None, list[ExpressionProblem]]:
-        source = Source(f"rules.{rule.id}.when", rule.when)
+        source = Source(f"{_path(rule)}.when", rule.when)
         found = parse(source, self._schema.expression_bytes, self._schema.expression_depth)
         if found is None:
             return None, source.problems
         node = Checker(source, self._schema, decided_scope(self._schema, types)).condition(found, "when")
         if source.problems:
-            return None, sorted(source.problems, key=lambda one: (one.span.line, one.span.column))
+            return None, source.sorted()
+        if asked is not None:
+            node = matched(asked) if rule.when == "True" else tree.logic("and", [matched(asked), node])
         return Expression("when", rule.when, node, self._schema.zone), []
 
     def _entity_problems(self, rule: Rule) -> list[Problem]:
-        if rule.percent is None:
+        if rule.percent is None or rule.pattern is not None:
             return []
         known, decided = self._schema.entity_by_name, self._schema.decided
-        path = f"rules.{rule.id}.by"
+        path = f"{_path(rule)}.by"
         usable = [one.name for one in self._schema.entities if set(one.fields) <= decided.by_name.keys()]
         listed = f"the entities of {decided.name} events are {', '.join(usable)}" if usable else "it has no entities"
         if rule.by is not None and rule.by not in known:
@@ -104,8 +122,14 @@ class RuleCompiler:
         return []
 
 
+def _path(rule: Rule) -> str:
+    return f"{'rules' if rule.pattern is None else 'sequences'}.{rule.id}"
+
+
 def entity_of(rule: Rule, schema: ExpressionSchema) -> str | None:
-    """Return the entity whose share a rule's percent is: the one it names, or the pipeline's first."""
+    """Return the entity whose share a rule's percent is: the one it names, its pattern's, or the pipeline's first."""
+    if rule.pattern is not None:
+        return rule.pattern.by
     return rule.by or (schema.entities[0].name if schema.entities else None)
 
 

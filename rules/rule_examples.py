@@ -17,6 +17,7 @@ from rules.rule import Wrong, found, plain, read_time
 from rules.rule_check import compile_rules
 from rules.rule_file import Example, RuleInFile
 from rules.schema import ExpressionSchema
+from rules.sequences.examples import sequence_problems
 from rules.tree import AggregateNode, Node, TimeNode
 
 _WORDS = {True: "fires", False: "doesn't fire", None: "can't be decided"}
@@ -31,6 +32,11 @@ def run_examples(rules: Iterable[RuleInFile], features: Mapping[str, str], schem
     expressions = check_expressions(features, schema, "features")
     problems: list[Problem] = []
     for one in rules:
+        if one.rule.pattern is not None:
+            problems += [
+                problem for example in one.examples for problem in sequence_problems(one.rule, example, schema)
+            ]
+            continue
         ((_, code),) = compile_rules([one.rule], features, schema)
         run = _Run(code.condition, expressions, schema)
         for example in one.examples:

@@ -1,6 +1,7 @@
 """Rule files: rules as an analyst writes them, each with the examples that say when it fires.
 
-A file holds one rule, a list of rules, or a list under `rules:`. Reading YAML is the caller's: a document is handed in.
+A file holds one rule, a list of rules, or a list under `rules:`; what has steps is a sequence, and a list of such may stand
+under `sequences:`. Reading YAML is the caller's: a document is handed in.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,9 +11,12 @@ from typing import Protocol
 from mitra.errors import Problem, ProblemsError
 from rules.plan import Value
 from rules.problems import closest
-from rules.rule import Rule, found, plain, read_rule
+from rules.rule import Rule, found, plain
+from rules.written import read_written
 
+SECTIONS = ("rules", "sequences")
 _EXAMPLE_KEYS = ("event", "given", "fires")
+_SEQUENCE_KEYS = ("events", "fires")
 
 
 class RuleDocument(Protocol):
@@ -35,7 +39,8 @@ class RuleDocument(Protocol):
 class Example:
     """What a rule must say of an event: `fires` True, False, or None where it can't be decided.
 
-    `event` are fields by name, `given` the values of features by name and of aggregates by text.
+    `event` are fields by name, `given` the values of features by name and of aggregates by text. Of a sequence it is said of
+    `events`, each with its type under `event`, its fields, and `at`, how long after the beginning it comes.
     """
 
     event: Mapping[str, Value]
@@ -43,6 +48,7 @@ class Example:
     fires: bool | None
     path: str
     line: int | None
+    events: tuple[Mapping[str, Value], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +65,12 @@ def read_rule_file(document: RuleDocument, name: str) -> list[RuleInFile]:
     if document.problems:
         raise ProblemsError(name, list(document.problems))
     value, problems, read = document.value, list[Problem](), list[RuleInFile]()
-    found_rules, path = _rules(value, problems)
     first_lines: dict[str, int | None] = {}
-    for number, one in enumerate(found_rules):
-        place = f"{path}[{number}]" if path is not None else ""
+    for place, one in _rules(value, problems):
         line = document.lines.get(place)
         examples = _examples(one, place, document.lines, problems)
         mapping = {key: inner for key, inner in one.items() if key != "examples"} if isinstance(one, Mapping) else one
-        rule, wrong = read_rule(mapping, place)
+        rule, wrong = read_written(mapping, place)
         problems += wrong
         rule_id = one.get("id") if isinstance(one, Mapping) else None
         if isinstance(rule_id, str) and rule_id in first_lines:
@@ -82,26 +86,30 @@ def read_rule_file(document: RuleDocument, name: str) -> list[RuleInFile]:
     return read
 
 
-def _rules(value: object, problems: list[Problem]) -> tuple[list[object], str | None]:
-    """Return the rules in a document, and the path of their list, None where one stands alone."""
-    if isinstance(value, Mapping) and "rules" in value:
+def _rules(value: object, problems: list[Problem]) -> list[tuple[str, object]]:
+    """Return the rules and sequences in a document, each with its path, empty where one stands alone."""
+    if isinstance(value, Mapping) and any(key in value for key in SECTIONS):
         problems += [
-            Problem(plain(str(key)), "is not known here; allowed: rules", "a rule's keys stand in the rule")
+            Problem(
+                plain(str(key)), f"is not known here; allowed: {', '.join(SECTIONS)}", "a rule's keys stand in the rule"
+            )
             for key in value
-            if key != "rules"
+            if key not in SECTIONS
         ]
-        value, path = value["rules"], "rules"
-    elif isinstance(value, list):
-        path = ""
-    else:
-        if value is None or value == {}:
-            problems.append(Problem("", "the file holds no rule", "write id, when and outcome"))
-            return [], None
-        return [value], None
-    if not isinstance(value, list) or not value:
-        problems.append(Problem(path, f"found {found(value)}; allowed: a list of rules"))
-        return [], None
-    return value, path
+        return [one for key in SECTIONS if key in value for one in _listed(value[key], key, problems)]
+    if isinstance(value, list):
+        return _listed(value, "", problems)
+    if value is None or value == {}:
+        problems.append(Problem("", "the file holds no rule", "write id, when and outcome"))
+        return []
+    return [("", value)]
+
+
+def _listed(value: object, path: str, problems: list[Problem]) -> list[tuple[str, object]]:
+    if isinstance(value, list) and value:
+        return [(f"{path}[{number}]", one) for number, one in enumerate(value)]
+    problems.append(Problem(path, f"found {found(value)}; allowed: a list of {path or 'rules'}"))
+    return []
 
 
 def _with_line(problem: Problem, lines: Mapping[str, int]) -> Problem:
@@ -119,19 +127,22 @@ def _examples(rule: object, path: str, lines: Mapping[str, int], problems: list[
     if not isinstance(listed, list):
         problems.append(Problem(path, f"found {found(listed)}; allowed: a list of examples"))
         return ()
-    read = (_example(one, f"{path}[{number}]", lines, problems) for number, one in enumerate(listed))
+    keys = _SEQUENCE_KEYS if "steps" in rule else _EXAMPLE_KEYS
+    read = (_example(one, f"{path}[{number}]", keys, lines, problems) for number, one in enumerate(listed))
     return tuple(one for one in read if one is not None)
 
 
-def _example(value: object, path: str, lines: Mapping[str, int], problems: list[Problem]) -> Example | None:
+def _example(
+    value: object, path: str, keys: Sequence[str], lines: Mapping[str, int], problems: list[Problem]
+) -> Example | None:
     if not isinstance(value, Mapping):
-        problems.append(Problem(path, f"found {found(value)}; allowed: a mapping of {', '.join(_EXAMPLE_KEYS)}"))
+        problems.append(Problem(path, f"found {found(value)}; allowed: a mapping of {', '.join(keys)}"))
         return None
     for key in value:
-        if key not in _EXAMPLE_KEYS:
-            hint = closest(str(key), _EXAMPLE_KEYS)
+        if key not in keys:
+            hint = closest(str(key), keys)
             problems.append(
-                Problem(f"{path}.{plain(str(key))}", f"is not known here; allowed: {', '.join(_EXAMPLE_KEYS)}", hint)
+                Problem(f"{path}.{plain(str(key))}", f"is not known here; allowed: {', '.join(keys)}", hint)
             )
     fires = value.get("fires")
     if "fires" not in value:
@@ -142,7 +153,12 @@ def _example(value: object, path: str, lines: Mapping[str, int], problems: list[
         )
         fires = None
     values = [_values(value.get(key), f"{path}.{key}", problems) for key in ("event", "given")]
-    return Example(values[0], values[1], fires, path, lines.get(path))
+    listed = value.get("events")
+    if listed is not None and not isinstance(listed, list):
+        problems.append(Problem(f"{path}.events", f"found {found(listed)}; allowed: a list of events"))
+    events = listed if isinstance(listed, list) else []
+    read = tuple(_values(one, f"{path}.events[{place}]", problems) for place, one in enumerate(events))
+    return Example(values[0], values[1], fires, path, lines.get(path), read)
 
 
 def _values(value: object, path: str, problems: list[Problem]) -> dict[str, Value]:

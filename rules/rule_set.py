@@ -17,6 +17,8 @@ from rules.rollout import applies
 from rules.rule import Rule
 from rules.rule_check import RuleCode, compile_rules, entity_of
 from rules.schema import ExpressionSchema
+from rules.sequences.asked import read_match
+from rules.sequences.check import may_decide
 
 Getter = Callable[[Sequence[Value]], Sequence[Value]]
 
@@ -29,7 +31,7 @@ class Judgement:
     """What rules and lists say of one transaction.
 
     `fired` lists and live rules, then what `shadow` rules would have said: {id, version, outcome, reason}, in the order of
-    ids, lists first. `not_evaluated`: the signals that rules, live and shadow, lack. `outcome` is the strongest of the
+    ids, lists first; of a sequence with the `events` that it matched. `not_evaluated`: the signals that rules, live and shadow, lack. `outcome` is the strongest of the
     live rules that fired, as a place in OUTCOMES, None if none did; `lists` are those that hold one of the entities.
     """
 
@@ -48,7 +50,8 @@ class RuleSet:
     """The rules of one revision, compiled. Paused rules are checked like others, and neither read nor judged.
 
     `signals` is the layout of the values that `judge` takes: all that rules and their reasons read. `aggregates` and
-    `features` are those among them.
+    `features` are those among them. `sequences` are the rules with a pattern, each with what histories are asked of it,
+    and its reason where that has no values; those that no decided event completes are not judged.
     """
 
     def __init__(
@@ -65,7 +68,9 @@ class RuleSet:
         self.signals = tuple(dict.fromkeys(signal for one in expressions for signal in one.signals))
         self.features = tuple(signal.name for signal in self.signals if signal.kind == "feature")
         self._place = place = {signal: number for number, signal in enumerate(self.signals)}
-        self._rules = [_Bound(rule, code, place, schema) for rule, code in chosen]
+        self.sequences = tuple((rule, code.asked, code.reason.plain) for rule, code in chosen if code.asked is not None)
+        judged = [one for one in chosen if one[1].asked is None or may_decide(one[1].asked.compiled, schema)]
+        self._rules = [_Bound(rule, code, place, schema) for rule, code in judged]
         self._calls = [(one.get, one.function, one) for one in self._rules]
         self._lists = {one.mark: one for one in lists}
 
@@ -119,6 +124,8 @@ class RuleSet:
                     "outcome": rule.outcome,
                     "reason": one.reason(values, time_ms, self._place),
                 }
+                if one.match is not None:
+                    said["events"] = read_match(str(values[one.match]))
                 if rule.mode == "shadow":
                     shadow.append(said)
                 else:
@@ -130,13 +137,14 @@ class RuleSet:
 class _Bound:
     """A rule with its places in the layout."""
 
-    __slots__ = ("_entity", "_reason", "_snooze", "code", "function", "get", "outcome", "rule")
+    __slots__ = ("_entity", "_reason", "_snooze", "code", "function", "get", "match", "outcome", "rule")
 
     def __init__(self, rule: Rule, code: RuleCode, place: Mapping[Signal, int], schema: ExpressionSchema) -> None:
         self.rule = rule
         self.code = code
         self.outcome = OUTCOMES.index(rule.outcome)
         self.get, self.function = _bound(code.condition, place)
+        self.match = None if code.asked is None else place[Signal("aggregate", code.asked.key)]
         self._entity = entity_of(rule, schema) or ""
         self._snooze = f"{SNOOZE}{rule.id}"
         self._reason: list[tuple[Getter, Evaluate]] | None = None

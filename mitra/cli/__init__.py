@@ -27,6 +27,7 @@ COMMANDS = {
     "check": "everything wrong with a pipeline, at once, without starting anything",
     "catalog": "what rules can speak of: events, entities, features, lists, and what the model makes of them",
     "rules": "rules of a running job: push files, list, change their mode, retire, roll back",
+    "sequences": "sequences of events in a running job: push files, list, change their mode, retire, roll back",
     "lists": "block, allow and watch lists of a running job",
     "explain": "one decision on one page: what decided it, why, and what is usual for whom it is about",
     "models": "models of a running job: push, list, promote, share, retire, roll back",

@@ -21,7 +21,7 @@ _PAIRS_SHOWN = 20
 
 def add_test_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments behind PIPELINE."""
-    parser.usage = "mitra rules test PIPELINE FILE… --on PAYMENTS… [options]"
+    parser.usage = f"{parser.prog} PIPELINE FILE… --on PAYMENTS… [options]"
     parser.add_argument("files", metavar="FILE", nargs="+", help="a rule file, or a folder of them")
     parser.add_argument(
         "--on", type=Path, nargs="+", required=True, metavar="PAYMENTS",

@@ -47,8 +47,10 @@ def run(args: argparse.Namespace) -> int:
             f"{entities} {'entity' if entities == 1 else 'entities'}, {features} feature{'s' * (features != 1)}"
         )
     if files is not None and not wrong:
-        rules, examples = len(files.rules), files.examples
-        print(f"{rules} rule{'s' * (rules != 1)}: nothing wrong, {examples} example{'s' * (examples != 1)} as they say")
+        examples, sequences = files.examples, sum(one.rule.pattern is not None for _, one in files.rules)
+        counts = {"rule": len(files.rules) - sequences, "sequence": sequences}
+        told = ", ".join(f"{count} {what}{'s' * (count != 1)}" for what, count in counts.items() if count) or "0 rules"
+        print(f"{told}: nothing wrong, {examples} example{'s' * (examples != 1)} as they say")
     return 1 if wrong else 0
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from mitra.cli.changing import add_changing, add_key, add_reading, add_waiting, open_session
 from mitra.cli.console import print_json, print_table
 from mitra.cli.lists import list_documents, print_lists
-from mitra.cli.rules import print_rules, roll_back, rule_documents
+from mitra.cli.rules import print_rules, roll_back, rule_documents, rules_of
 from mitra.cli.signing import make_key, send_file, sign_file
 
 _LAST = 50
@@ -75,7 +75,8 @@ def _status(args: argparse.Namespace) -> int:
             "revision": replay.head,
             "read_to": replay.read,
             "active": not late,
-            "rules": rule_documents(replay.live),
+            "rules": rule_documents(rules_of(replay.live, "rule")),
+            "sequences": rule_documents(rules_of(replay.live, "sequence")),
             "features": dict(replay.live.features),
             "lists": list_documents(replay),
             "sizes": progress.sizes,
@@ -95,9 +96,11 @@ def _status(args: argparse.Namespace) -> int:
         said = "" if newest is None else time_text(newest)
         rows.append((stage, str(progress.sizes[stage]), ", ".join(revisions) or "none yet", behind, said))
     print_table(("stage", "parts", "revisions", f"run {replay.head}", "last word"), rows)
-    if live.rules:
-        print()
-        print_rules(live, f"{len(live.rules)} rule{'s' * (len(live.rules) != 1)}")
+    for what in ("rule", "sequence"):
+        found = rules_of(live, what)
+        if found:
+            print()
+            print_rules(found, what, f"{len(found)} {what}{'s' * (len(found) != 1)}")
     if live.features:
         print()
         print_table(("feature", "text"), list(live.features.items()), title="features put at run time")
@@ -170,7 +173,9 @@ def _export(args: argparse.Namespace) -> int:
     if args.json:
         print_json({"revision": replay.head, "files": [str(path) for path in written]})
         return 0
-    counts = {"file": len(written), "rule": len(live.rules), "feature": len(live.features), "list": len(live.lists)}
+    rules, sequences = len(rules_of(live, "rule")), len(rules_of(live, "sequence"))
+    counts = {"file": len(written), "rule": rules, "feature": len(live.features), "list": len(live.lists)}
+    counts |= {"sequence": sequences} if sequences else {}
     files, *rest = (f"{count} {what}{'s' * (count != 1)}" for what, count in counts.items())
     print(f"{args.folder}: revision {replay.head} in {files}: {', '.join(rest)}")
     print(f"`mitra rules push {args.pipeline} {args.folder}` brings it back")

@@ -3,7 +3,7 @@
 features.yaml    features put at run time
 lists.yaml       declarations of lists, each with the name of the file of its entries
 lists/NAME.csv   entries
-rules/ID.yaml    a rule each
+rules/ID.yaml    a rule or sequence each
 snoozes.yaml     snoozes that have not been ended
 """
 
@@ -18,7 +18,8 @@ import yaml
 from control_stream import Mark
 from mitra.control.replay import Replay
 from mitra.errors import MitraError
-from rules import ListDeclaration, rule_mapping
+from rules import ListDeclaration
+from rules import written as as_written
 from rules.rule_set import SNOOZE
 
 _NUMERIC = frozenset("+-.0123456789")
@@ -61,7 +62,7 @@ def export(replay: Replay, folder: Path) -> list[Path]:
         if entries:
             written.append(_write_entries(folder / _entries_file(one), entries))
     for rule in live.rules.values():
-        write(f"rules/{rule.id}.yaml", rule_mapping(rule))
+        write(f"rules/{rule.id}.yaml", as_written(rule))
     # The mark of a rule that was retired lies there still, and says nothing.
     snoozes = [mark for rule in live.rules for mark in replay.entries_of(f"{SNOOZE}{rule}")]
     if snoozes:

@@ -1,6 +1,6 @@
 """Files that say what is to be live: rules, and with them features, lists with their entries, and snoozes.
 
-A file of rules is as docs/rules.md has it. Beside `rules`, or without it, a file may hold `features` (texts by name), `lists`
+A file of rules is as docs/rules.md has it, one of sequences as docs/sequences.md. Beside `rules`, or without it, a file may hold `features` (texts by name), `lists`
 (declarations; `entries` names a CSV file beside it) and `snoozes`. That is what `mitra control export` writes.
 """
 
@@ -16,9 +16,9 @@ from control_stream.reading import time_ms
 from mitra.control.changes import Wanted, additions
 from mitra.document import Document, read_document
 from mitra.errors import MitraError, Problem, ProblemsError
-from rules import RuleInFile, check_expressions, check_rules, read_rule_file, rule_mapping, run_examples
+from rules import RuleInFile, check_expressions, check_rules, read_rule_file, run_examples, written
 
-SECTIONS = ("features", "lists", "rules", "snoozes")
+SECTIONS = ("features", "lists", "rules", "sequences", "snoozes")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -51,9 +51,9 @@ class Files:
         found += [Wanted("list.put", str(one["name"]), one, source) for source, one in self.lists]
         for source, name, entries in self.entries:
             found += additions(name, entries, source)
-        found += [
-            Wanted("rule.put", one.rule.id, {"rule": rule_mapping(one.rule)}, source) for source, one in self.rules
-        ]
+        for source, one in self.rules:
+            what = "rule" if one.rule.pattern is None else "sequence"
+            found.append(Wanted(f"{what}.put", one.rule.id, {what: written(one.rule)}, source))
         return found + [Wanted("snooze", str(one["rule"]), one, source) for source, one in self.snoozes]
 
 
@@ -116,9 +116,10 @@ def _read(path: Path, files: Files, context: Context) -> None:
     for place, one in reader.items("snoozes"):
         if reader.fits("snooze", one, place):
             files.snoozes.append((name, one))
-    if "rules" in value:
+    listed = {key: value[key] for key in ("rules", "sequences") if key in value}
+    if listed:
         try:
-            rules = read_rule_file(Document({"rules": value["rules"]}, document.lines, ()), name)
+            rules = read_rule_file(Document(listed, document.lines, ()), name)
         except ProblemsError as error:
             problems += error.problems
         else:

@@ -19,7 +19,7 @@ Became = Literal["accepted", "refused", "scheduled", "loading", "duplicate"]
 Place = tuple[str, str, str]
 
 _ATTEMPT = 1
-_SUBJECTS = ("rule", "name", "model", "to", "of")
+_SUBJECTS = ("rule", "sequence", "name", "model", "to", "of")
 _SHOWN = 200
 _decode = msgspec.json.Decoder().decode
 
@@ -139,7 +139,11 @@ def _entry(record: Record, answer: Ack, before: LiveSet, after: LiveSet, *, mark
     if answer.revision != revision:
         became = "duplicate"
     about = about_of(said)
-    version = after.versions.get(about) if said.get("change") == "rule.put" and became == "accepted" else None
+    version = (
+        after.versions.get(about)
+        if said.get("change") in {"rule.put", "sequence.put"} and became == "accepted"
+        else None
+    )
     return Entry(
         revision, record.at_ms, _text(said.get("id")), _text(said.get("change")), about, _text(said.get("author")),
         _text(said.get("reason")), became, marked or after != before, answer, version,
@@ -148,7 +152,7 @@ def _entry(record: Record, answer: Ack, before: LiveSet, after: LiveSet, *, mark
 
 def about_of(said: Mapping[str, object]) -> str:
     """Return the name of what a change is about, whatever it says."""
-    inner = said.get("rule")
+    inner = said.get("rule") or said.get("sequence")
     subject = inner.get("id") if isinstance(inner, dict) else None
     if said.get("change") == "model.put":
         return _text(f"{_text(said.get('name'))}@{_text(said.get('version'))}")

@@ -4,7 +4,7 @@ Events of an entity are kept in order of (event time, arrival). An event is answ
 arrived: a history never looks ahead, and late events are inserted where they belong.
 """
 
-from mitra.history.batch import CONFLICT, DUPLICATE, NEW, Events, LabelNotes, Result, Touches
+from mitra.history.batch import CONFLICT, DUPLICATE, NEW, Events, Found, LabelNotes, Result, Touches, no_events
 from mitra.history.history import JOURNAL_EVENTS, History
 from mitra.history.layout import Layout
 from mitra.history.plan import Plan
@@ -17,6 +17,7 @@ __all__ = [
     "JOURNAL_EVENTS",
     "NEW",
     "Events",
+    "Found",
     "History",
     "LabelNotes",
     "Layout",
@@ -25,5 +26,6 @@ __all__ = [
     "Result",
     "Store",
     "Touches",
+    "no_events",
     "warm_up",
 ]

@@ -13,14 +13,15 @@ from mitra.history.kernels import run
 from mitra.history.loading import records_of
 from mitra.history.retiring import retire
 from mitra.history.texts import answer_texts, encode_texts
+from mitra.history.watching import Answers, watch
 from mitra.history.work import Work
 
 _Array = NDArray[np.int64]
 _MASKS = 4096  # patterns of text columns that are remembered: many columns have more patterns than memory holds
 
 
-def append(work: Work, touches: Touches) -> Result:
-    """Insert the events and answer for each touch."""
+def append(work: Work, touches: Touches, *, again: bool = False) -> Result:
+    """Insert the events and answer for each touch; `again`: they were answered before, so no sequence is looked for."""
     plan, events = work.plan, work.events
     m = len(touches.event)
     width, text_width = plan.width, plan.text_width
@@ -42,6 +43,7 @@ def append(work: Work, touches: Touches) -> Result:
     hashes = np.ascontiguousarray(events.text_hashes, np.int64)
     kinds = events.kind.astype(np.int64)
     texts: list[list[str | None]] = []
+    answers = Answers()
     start = 0
     while start < m:
         stop = run(
@@ -52,11 +54,15 @@ def append(work: Work, touches: Touches) -> Result:
         _after(work, start, stop, records, event, late, new_texts)
         if text_width:
             texts += answer_texts(work, records[start:stop], text_values[start:stop])
+            if not again:
+                watch(work, answers, records, start, stop, event, status, arrival)
         if stop < m:
             retire(work, records[stop], int(events.time_ms[event[stop]]))
         start = stop
     inexact = approximate.view(np.bool_) if approximate.any() else None
-    return Result(status, arrival, values, texts if text_width else None, inexact)
+    for (touch, column), text in answers.texts.items():
+        texts[touch][column] = text
+    return Result(status, arrival, values, texts if text_width else None, inexact, answers.found)
 
 
 def _make_room(work: Work, handles: _Array, records: Sequence[Record]) -> None:

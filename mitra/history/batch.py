@@ -1,11 +1,14 @@
 """What goes into a call of `History.process` and what comes out, as columns."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mitra.history.layout import Layout
+from rules.sequences.asked import Taken
 
 NEW, DUPLICATE, CONFLICT = 0, 1, 2
 
@@ -35,6 +38,19 @@ class Events:
     numbers: NDArray[np.float64]
     text_hashes: NDArray[np.int64]
     texts: Texts
+
+
+def no_events(layout: Layout) -> Events:
+    """Return a batch of no events."""
+    return Events(
+        kind=np.empty(0, dtype=np.uint8),
+        time_ms=np.empty(0, dtype=np.int64),
+        id_hash=np.empty(0, dtype=np.int64),
+        content_hash=np.empty(0, dtype=np.int64),
+        numbers=np.empty((0, len(layout.numeric))),
+        text_hashes=np.empty((0, len(layout.text)), dtype=np.int64),
+        texts=[],
+    )
 
 
 @dataclass(slots=True)
@@ -75,6 +91,16 @@ class LabelNotes:
 
 
 @dataclass(slots=True)
+class Found:
+    """A match of the sequence asked as `key`, completed with a touch. `late`: its last event had been answered before."""
+
+    touch: int
+    key: str
+    taken: list[Taken]
+    late: bool
+
+
+@dataclass(slots=True)
 class Result:
     """The answers, one row for each touch.
 
@@ -82,7 +108,7 @@ class Result:
     content: no values). `arrival`: int64[m], the event's number of arrival in that history, from 1; for a duplicate or
     a conflict the stored event's. `values`: float64[m, K] by `Plan.columns`, NaN is missing. `texts`: the text-valued
     columns in the same order, or None when no aggregate is a text. `approximate`: bool[m, K] marks values that
-    used a tile's edge or a sketch, None when there is none.
+    used a tile's edge or a sketch, None when there is none. `found`: the matches of sequences, in order of touches.
     """
 
     status: NDArray[np.uint8]
@@ -90,3 +116,4 @@ class Result:
     values: NDArray[np.float64]
     texts: list[list[str | None]] | None
     approximate: NDArray[np.bool_] | None
+    found: list[Found] = field(default_factory=list)

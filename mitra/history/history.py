@@ -1,13 +1,14 @@
 """The histories of one subtask: each batch is appended and answered, then put into the journal or written, then remembered."""
 
 from mitra.history.appending import append
-from mitra.history.batch import Events, LabelNotes, Result, Touches
+from mitra.history.batch import Events, LabelNotes, Result, Touches, no_events
 from mitra.history.idle import relist, sweep
 from mitra.history.journal import Entry, Journal, batch_of, entry_of
 from mitra.history.loading import record_of
 from mitra.history.noting import note_labels
 from mitra.history.plan import Plan
 from mitra.history.store import Store
+from mitra.history.watching import Rows
 from mitra.history.work import Shared, Work
 from mitra.history.writing import describe, put, write
 
@@ -84,6 +85,15 @@ class History:
         cache.trim()
         return result
 
+    def look(self, bucket: int, store: Store, entity: str, key: str) -> Rows:
+        """Return all rows of an entity; they are good until the next call."""
+        if bucket not in self._journals:
+            self._open(bucket, store)
+        work = Work(self._shared, bucket, store, no_events(self.plan.layout))
+        record = record_of(work, self._entities.index(entity), key)
+        self._shared.cache.used([record])
+        return Rows(work, record, None)
+
     def _open(self, bucket: int, store: Store) -> Journal:
         """Apply what the bucket's journal has, where the entities as they were written haven't counted it in."""
         journal = Journal(store)
@@ -105,7 +115,7 @@ class History:
             fresh = [i for i, key in enumerate(labels.key) if not has(int(labels.entity[i]), key)]
             note_labels(work, labels.some(fresh))
         fresh = [i for i, key in enumerate(touches.key) if not has(int(touches.entity[i]), key)]
-        append(work, touches.some(fresh))
+        append(work, touches.some(fresh), again=True)
         for name in [name for name, record in work.touched.items() if record.directory.counted >= number]:
             del work.touched[name]
         relist(work, entry.clock_ms)

@@ -15,6 +15,7 @@ from mitra.history.conditions import BITS, Conditions
 from mitra.history.layout import Layout
 from mitra.schema import Entity, HistoryLimits, Labels
 from rules.plan import Aggregate
+from rules.sequences.asked import SequenceAsked
 
 # Where an event's value lies.
 EVENT, NUMBER, TEXT = 0, 1, 2
@@ -51,7 +52,7 @@ class EntityPlan:
     `series`: (function, source, edge, lower edge, column, parameter), answered from rows alone.
     `distinct_sources` have a column of previous occurrences beside the rows. `lifetime` sources keep totals of events that are
     gone; `tiled` sources lie in tiles, each at its place in a tile's `tile_words`. `names` say in state what a source is.
-    `keeps_totals`: something outlives all windows.
+    `keeps_totals`: something outlives all windows. `sequences` are asked of the rows themselves, each with its place among the texts.
     """
 
     name: str
@@ -71,6 +72,7 @@ class EntityPlan:
     tile_words: int = 0
     keeps_totals: bool = False
     names: dict[Source, int] = field(default_factory=dict)
+    sequences: list[tuple[SequenceAsked, int]] = field(default_factory=list)
 
     @property
     def columns(self) -> tuple[int, ...]:
@@ -129,7 +131,7 @@ class Plan:
         plan.texts = tuple(place for place, a in mine if self._is_text(a))
         plan.numeric = tuple(place for place, a in mine if not self._is_text(a))
         offsets = {0} | {a.delay_ms for _, a in mine}
-        offsets |= {a.delay_ms + a.window.size for _, a in mine if a.window.kind == "over"}
+        offsets |= {a.delay_ms + a.window.size for _, a in mine if a.window.kind == "over" and a.function != "sequence"}
         labels = self.labels
         if labels is not None and labels.absent_is == "legit":
             offsets.add(labels.after_ms)
@@ -144,9 +146,14 @@ class Plan:
         return plan
 
     def _is_text(self, aggregate: Aggregate) -> bool:
+        if aggregate.function == "sequence":
+            return True
         return aggregate.function in {"previous", "first", "most_common"} and aggregate.field in self.layout.text
 
     def _add(self, plan: EntityPlan, a: Aggregate, column: int) -> None:
+        if isinstance(a, SequenceAsked):
+            plan.sequences.append((a, column))
+            return
         edge = plan.edges.index(a.delay_ms)
         word, mask = self.conditions.mask(a)
         if a.window.kind == "over":

@@ -16,6 +16,7 @@ from mitra.decision import Decision, Record, decode_record, encode_json
 from mitra.decode import Rejection
 from mitra.lineup import Lineup
 from mitra.messages import (
+    Alerts,
     Control,
     End,
     Letters,
@@ -57,6 +58,7 @@ class Output:
     decided: list[Decided] = field(default_factory=list)
     outcomes: list[tuple[str, bytes]] = field(default_factory=list)
     letters: list[bytes] = field(default_factory=list)
+    alerts: list[tuple[str, bytes]] = field(default_factory=list)
     probes: list[Probe] = field(default_factory=list)
     ends: list[End] = field(default_factory=list)
     acks: list[bytes] = field(default_factory=list)
@@ -148,6 +150,8 @@ class DecideStage:
                 reports.append(message)
             elif isinstance(message, Letters):
                 out.letters += message.letters
+            elif isinstance(message, Alerts):
+                out.alerts += message.alerts
             elif isinstance(message, Probe):
                 message.trail.append(f"decide of bucket {bucket}")
                 out.probes.append(message)

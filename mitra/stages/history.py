@@ -12,9 +12,21 @@ from mitra.blueprint import Blueprint
 from mitra.conflict import conflict_letter
 from mitra.decode import decode_payload, payload_fields
 from mitra.event_time import EARLIEST_MS
-from mitra.history import CONFLICT, JOURNAL_EVENTS, Events, History, LabelNotes, Result, Store, Touches, warm_up
+from mitra.history import (
+    CONFLICT,
+    JOURNAL_EVENTS,
+    Events,
+    History,
+    LabelNotes,
+    Result,
+    Store,
+    Touches,
+    no_events,
+    warm_up,
+)
 from mitra.kept_marks import KeptMarks
 from mitra.messages import (
+    Alerts,
     Control,
     EventBatch,
     LabelBatch,
@@ -30,6 +42,10 @@ from mitra.messages import (
 )
 from mitra.revision import Revisions, Selection
 from mitra.stages import Clock, Emit, wall_clock_ms
+from mitra.stages.watch import Marks, Watching
+
+TICK_MS = 250
+"""How often a bucket that waits for something absent is to be looked at."""
 
 _SILENT_MS = 600_000
 """A lane that a bucket has not heard of for so long, on the wall clock, no longer holds back the bucket's event-time clock."""
@@ -70,14 +86,14 @@ class HistoryStage:
         self._history = History(self._revisions.nearest(0).plan, cache_bytes, journal_events)
         self._answered: dict[int, Answered] = {}
         self._fields = payload_fields(blueprint.pipeline.decided)
+        self._watching = Watching(frozenset(event.name for event in blueprint.pipeline.decided_events), clock)
         self._entities = [entity.name for entity in blueprint.pipeline.entities]
         self._kinds = blueprint.pipeline.events
         self._decided = bytes(kind for kind, event in enumerate(self._kinds) if event.decided)
         self._topics = blueprint.source_topics
         self._clocks: dict[int, dict[int, tuple[int, float]]] = {}
         self._opened_ms: dict[int, float] = {}
-        layout = blueprint.layout
-        self._no_events = _no_events(len(layout.numeric), len(layout.text))
+        self._no_events = no_events(blueprint.layout)
         self._no_touches = Touches(np.empty(0, dtype=np.uint8), np.empty(0, dtype=np.int32), [])
 
     def warm_up(self) -> None:
@@ -86,9 +102,7 @@ class HistoryStage:
 
     def process(self, bucket: int, store: Store, blobs: Iterable[bytes]) -> Emit:
         """Take the messages of one bucket; parts go to the decide buckets of their transactions."""
-        if self._revisions.open(bucket, store):
-            self._marks[bucket] = KeptMarks(store)
-            self._replan()
+        self._open(bucket, store)
         for blob in blobs:
             message = decode(blob)
             if isinstance(message, EventBatch):
@@ -107,6 +121,12 @@ class HistoryStage:
                 yield bucket, self._ack(bucket, "running", self._revisions.running(bucket), message.attempt)
             else:
                 yield bucket, blob
+
+    def _open(self, bucket: int, store: Store) -> None:
+        if self._revisions.open(bucket, store):
+            self._marks[bucket] = KeptMarks(store)
+            self._watching.open(bucket, store)
+            self._replan()
 
     def _prepare(self, bucket: int, revise: Revise, store: Store) -> bytes:
         """Keep a revision and answer it from now on; return what is said of that."""
@@ -135,6 +155,7 @@ class HistoryStage:
         revisions = self._revisions.all()
         asked = {one.key: one for revision in revisions for one in revision.aggregates}
         self._answered.clear()
+        self._watching.forget()
         if list(asked) != [one.key for one in self._history.plan.aggregates]:
             self._history.replan(revisions[0].blueprint.plan_of(tuple(asked.values())))
 
@@ -189,6 +210,10 @@ class HistoryStage:
             key=batch.keys,
         )
         clock_ms = self._bucket_clock(bucket, batch.lane, batch.clock_ms)
+
+        def subject(touch: int) -> tuple[str, str]:
+            return self._entities[touches.entity[touch]], touches.key[touch]
+
         result = self._history.process(bucket, store, _events(batch), touches, None, clock_ms)
         others = batch.kinds.translate(None, self._decided)
         if len(others) < len(batch.kinds):
@@ -200,6 +225,40 @@ class HistoryStage:
             letters = self._conflicts(batch, touches, result)
             if letters:
                 yield bucket, encode(Letters(letters))
+        if result.found:
+            revision = self._revisions.nearest(batch.revision)
+            found = self._watching.take(
+                bucket, store, result.found, subject, revision, self._marks_reader(bucket, store)
+            )
+            yield from _alerts(bucket, found)
+        yield from self._due(bucket, store)
+
+    def waits(self, bucket: int) -> bool:
+        """Tell whether a bucket waits for something absent: then `tick` is to be called."""
+        return self._watching.waits(bucket)
+
+    def tick(self, bucket: int, store: Store) -> Emit:
+        """Tell what has been absent until now, on the event-time clock or, where nothing comes, on the wall clock."""
+        self._open(bucket, store)
+        yield from self._due(bucket, store)
+
+    def _due(self, bucket: int, store: Store) -> Emit:
+        if not self._watching.waits(bucket):
+            return
+        clock_ms = self._watching.clock_ms(bucket, self._clocks.get(bucket, {}), self._job.lanes)
+        if clock_ms is None:
+            return
+        revision = self._revisions.nearest(self._revisions.running(bucket))
+        marks = self._marks_reader(bucket, store)
+        yield from _alerts(bucket, self._watching.due(bucket, store, self._history, clock_ms, revision, marks))
+
+    def _marks_reader(self, bucket: int, store: Store) -> Marks:
+        marks = self._marks[bucket]
+
+        def read(entity: str, key: str, revision: int, time_ms: int) -> list[str]:
+            return marks.names(entity, key, revision, time_ms, store) if marks.any else []
+
+        return read
 
     def _marks_of(self, bucket: int, store: Store, batch: EventBatch, touches: Touches) -> dict[int, list[str]]:
         """Return, by touch, the lists and snoozes that hold its entity under the batch's revision."""
@@ -228,6 +287,12 @@ class HistoryStage:
         return letters
 
 
+def _alerts(bucket: int, found: Iterable[tuple[str, bytes]]) -> Emit:
+    alerts = list(found)
+    if alerts:
+        yield bucket, encode(Alerts(alerts))
+
+
 def _events(batch: EventBatch) -> Events:
     count = len(batch.ids)
     return Events(
@@ -238,18 +303,6 @@ def _events(batch: EventBatch) -> Events:
         numbers=np.frombuffer(batch.numbers, dtype=np.float64).reshape(count, -1),
         text_hashes=np.frombuffer(batch.text_hashes, dtype=np.int64).reshape(count, -1),
         texts=batch.texts,
-    )
-
-
-def _no_events(numbers: int, texts: int) -> Events:
-    return Events(
-        kind=np.empty(0, dtype=np.uint8),
-        time_ms=np.empty(0, dtype=np.int64),
-        id_hash=np.empty(0, dtype=np.int64),
-        content_hash=np.empty(0, dtype=np.int64),
-        numbers=np.empty((0, numbers)),
-        text_hashes=np.empty((0, texts), dtype=np.int64),
-        texts=[],
     )
 
 

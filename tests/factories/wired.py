@@ -10,8 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from control_stream import LiveSet
 from mitra.blueprint import Blueprint
 from mitra.decide import State
+from mitra.decision import Decision
 from mitra.event_time import time_text
 from mitra.held_records import HeldRecords
 from mitra.history import MemoryStore
@@ -38,9 +40,9 @@ _RECORDS = pa.schema([
 class WiredJob:
     """Intake, history and decide of a pipeline without labels in flight: what one record causes is done before the next."""
 
-    def __init__(self, pipeline: Pipeline) -> None:
-        """Compile the stages; state is in dicts."""
-        self.blueprint = Blueprint(pipeline)
+    def __init__(self, pipeline: Pipeline, live: LiveSet | None = None) -> None:
+        """Compile the stages with what is live from the start; state is in dicts."""
+        self.blueprint = Blueprint(pipeline, live=live)
         self._clock_ms = 0
         self._offsets: Counter[str] = Counter()
         buckets = pipeline.job.buckets
@@ -57,6 +59,8 @@ class WiredJob:
         self.logged: list[dict[str, Any]] = []
         """The rows of the log's decisions."""
         self.letters: list[bytes] = []
+        self.decisions: list[Decision] = []
+        self.alerts: list[dict[str, Any]] = []
 
     def read(self, now_ms: int, records: Iterable[tuple[str, bytes]]) -> None:
         """Take records of (topic, value) at a time of the wall clock, and the outcomes that they cause."""
@@ -72,11 +76,30 @@ class WiredJob:
         for bucket, message in self._intake.process(self._lane, texts, self._held):
             for target, part in self._history.process(bucket, self._stores[bucket], (message,)):
                 parts.setdefault(target, []).append(part)
+        self._take(now_ms, parts)
+
+    def tick(self, now_ms: int) -> None:
+        """Let all buckets look for what is absent, at a time of the wall clock."""
+        self._clock_ms = now_ms
+        parts: dict[int, list[bytes]] = {}
+        for bucket, store in enumerate(self._stores):
+            for target, part in self._history.tick(bucket, store):
+                parts.setdefault(target, []).append(part)
+        self._take(now_ms, parts)
+
+    def restart(self) -> None:
+        """Forget all that isn't state."""
+        self._history = HistoryStage(self.blueprint, 1 << 26, clock=lambda: self._clock_ms)
+        self._decide = DecideStage(self.blueprint, clock=lambda: self._clock_ms)
+
+    def _take(self, now_ms: int, parts: dict[int, list[bytes]]) -> None:
         for bucket, blobs in parts.items():
             out = self._decide.process(bucket, self._states[bucket], blobs)
             self.letters += out.letters
             ids = [str(decision.transaction_id) for decided in out.decided for decision in decided.decisions]
             rows = _rows(self.columns, *self.columns.rows(out.decided))
+            self.decisions += [decision for decided in out.decided for decision in decided.decisions]
+            self.alerts += [json.loads(value) for _, value in out.alerts]
             self.logged += [{"transaction_id": id, **row} for id, row in zip(ids, rows, strict=True)]
             if out.outcomes:
                 self.read(now_ms, [(self._pipeline.topics.outcomes, value) for _, value in out.outcomes])

@@ -7,9 +7,11 @@ from mitra.decision import Record, encode_record
 from mitra.gather import encode_pending
 from mitra.held_records import HeldRecords
 from mitra.history import MemoryStore
+from mitra.kept_dues import Due, KeptDues
 from mitra.kept_marks import KeptMarks
 from mitra.kept_revisions import KeptRevisions
 from mitra.messages import (
+    Alerts,
     Control,
     End,
     EventBatch,
@@ -126,6 +128,7 @@ MESSAGES: dict[str, Message] = {
     "end": End(3, 12),
     "reports": REPORTS,
     "letters": Letters([b'{"reason":"empty"}']),
+    "alerts": Alerts([("a81b", b'{"kind":"sequence"}')]),
     "revise": Revise(
         1_700_000_000_000, 9, 7, [CHANGE], [Mark("list:bad", "customer", "größe", 8, 9, 1_800_000_000_000)]
     ),
@@ -160,14 +163,15 @@ PENDING = [(0, 3, 10, [encode(PARTS)])]
 
 def kept() -> dict[str, bytes]:
     """Return what a bucket keeps of two revisions and their marks, and a lane of records it holds, by key."""
-    revisions, marks, held = MemoryStore(), MemoryStore(), MemoryStore()
+    revisions, marks, held, dues = MemoryStore(), MemoryStore(), MemoryStore(), MemoryStore()
     bucket = KeptRevisions(revisions, 2)
     for number, base in ((7, 0), (9, 7)):
         bucket.prepare(Revise(1, number, base, [CHANGE], []), revisions)
     bucket.mark(Marker(1, 7, 0), revisions)
     KeptMarks(marks).take([Mark("list:bad", "customer", "größe", 8, None, 1_800_000_000_000)], 7, marks)
     HeldRecords(held).hold(["topic\x1f0\x1f1\x1f\x1fVé", "x"])
-    stores = {"revisions": revisions, "marks": marks, "held records": held}
+    KeptDues(dues).add([Due(1_700_000_012_345, "silent", "customer", "größe", 1_700_000_000_000, 7)], dues)
+    stores = {"revisions": revisions, "marks": marks, "held records": held, "dues": dues}
     return {f"{name}: {key}": data for name, store in stores.items() for key, data in sorted(store.data.items())}
 
 

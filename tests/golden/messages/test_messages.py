@@ -12,6 +12,7 @@ from mitra.decision import UnknownRecordError, decode_record
 from mitra.gather import decode_pending
 from mitra.held_records import HeldRecords
 from mitra.history import MemoryStore
+from mitra.kept_dues import KeptDues
 from mitra.kept_marks import KeptMarks
 from mitra.kept_revisions import KeptRevisions
 from mitra.messages import Message, UnknownMessageError, decode, encode
@@ -59,6 +60,11 @@ def test_golden_revisions_marks_and_held_records_are_read() -> None:
     assert [rule.when for rule in revisions.live_sets[9].rules.values()] == ["amount > 1000"]
     marks = KeptMarks(stores["marks"])
     assert marks.names("customer", "größe", 8, 0, stores["marks"]) == ["list:bad"]
+    dues = KeptDues(stores["dues"])
+    assert dues.take(1_700_000_012_345, stores["dues"]) == []
+    (due,) = dues.take(1_700_000_012_346, stores["dues"])
+    assert (due.sequence, due.key, due.time_ms, due.arrival) == ("silent", "größe", 1_700_000_000_000, 7)
+    assert stores["dues"].data == {}
     assert list(HeldRecords(stores["held records"]).release()) == [["topic\x1f0\x1f1\x1f\x1fVé", "x"]]
 
 

@@ -23,7 +23,7 @@ def pipeline_with(folder: Path, text: str) -> Pipeline:
 
 def test_a_pipeline_needs_the_topics_of_the_parts_it_uses(tmp_path: Path) -> None:
     assert [plan.name for plan in needed_topics(pipeline_with(tmp_path, ""))] == [
-        "small.payment", "small.decisions", "small.dead_letters", "small.control", "small.control_acks", "small.monitor",
+        "small.payment", "small.decisions", "small.dead_letters", "small.alerts", "small.control", "small.control_acks", "small.monitor",
         "small.probes", "small.probe_results",
     ]  # fmt: skip
     plans = {

@@ -26,6 +26,7 @@ from control_stream.limits import ControlLimits
 from control_stream.model_changes import Artefact, ModelPut, ModelRetire, SetModelMode
 from rules.outcomes import ListDeclaration
 from rules.rule import Rule
+from rules.sequences.pattern import Pattern, Step
 from tests.factories.control import RULE, change, record, rule
 
 UNTIL = {"until": "2026-05-01T12:00:00+02:00"}
@@ -48,6 +49,28 @@ BODIES = [
         RuleMode("big", "live", 12.5, "customer"),
     ),
     ("rule.retire", {"rule": "big"}, RuleRetire("big")),
+    (
+        "sequence.put",
+        {
+            "sequence": {
+                "id": "s",
+                "by": "customer",
+                "within": "1h",
+                "outcome": "block",
+                "steps": [{"step": "a", "times": "2 to 3"}],
+            }
+        },
+        RulePut(
+            Rule(
+                id="s",
+                when="True",
+                outcome="block",
+                pattern=Pattern(by="customer", within_ms=3_600_000, steps=(Step(name="a", least=2, most=3),)),
+            )
+        ),
+    ),
+    ("sequence.mode", {"sequence": "s", "mode": "paused"}, RuleMode("s", "paused")),
+    ("sequence.retire", {"sequence": "s"}, RuleRetire("s")),
     (
         "list.put",
         {"name": "mules", "kind": "block", "by": "customer", "immutable": True, "reason": "a mule"},
@@ -147,7 +170,7 @@ WRONG: list[tuple[str, dict[str, Any], str, str, str]] = [
         "add percent",
     ),
     ("model.retire", {}, "model", "is missing", ""),
-    ("sequence.retire", {}, "change", "not there yet", ""),
+    ("sequence.put", {"sequence": {"id": "a", "steps": []}}, "sequence.by", "is missing", ""),
     ("rule.retire", {"rule": "a b"}, "rule", "1 to 64 letters", ""),
     ("rule.retire", {}, "rule", "is missing", ""),
     ("rule.retire", {"rule": "a", "id": ""}, "id", "a text of at most 128", ""),
