@@ -21,7 +21,10 @@ CHANGING = "changing"
 
 
 def rules(count: int) -> list[dict[str, Any]]:
-    """Return rules over 30 distinct (entity, window) pairs, a third of them never used before; each fires now and then."""
+    """Return rules over 30 distinct (entity, window) pairs, a third of them never used before.
+
+    Each is about a band of amounts of its own, so it fires on one payment in some hundred, as an analyst's rule may.
+    """
     used = [(entity, window) for entity in ENTITIES for window in WINDOWS] + [
         ("customer", w) for w in ("2h", "3h", "12h", "2d", "14d")
     ]
@@ -29,10 +32,11 @@ def rules(count: int) -> list[dict[str, Any]]:
     made = []
     for number in range(count):
         entity, window = pairs[number % len(pairs)]
+        low = round(5 + number % 200 * 0.4, 1)
         made.append(
             {
                 "id": f"rule-{number}",
-                "when": f'amount > {40 + number % 200} and count(by={entity}, over="{window}") >= {1 + number % 3}',
+                "when": f'amount >= {low} and amount < {low + 0.4:.1f} and count(by={entity}, over="{window}") >= {1 + number % 3}',
                 "outcome": "review",
                 "reason": f'{{count(by={entity}, over="{window}")}} in {window}',
                 "mode": "shadow",
