@@ -252,8 +252,8 @@ def monitor_schema() -> Schema:
         "counts of one subtask of decide over a span of time; sums over the records of a rule or a model are its figures",
         {
             "metric": {
-                "enum": ["rules", "rule", "model"],
-                "description": "of all rules together, of one, or of a model",
+                "enum": ["rules", "rule", "model", "clock"],
+                "description": "of all rules together, of one, of a model, or of how event time goes in a subtask of history",
             },
             "rule": {"type": "string", "description": "id@version; of a rule that could not be decided, its id"},
             "model": {"type": "string", "description": "name@version"},
@@ -271,6 +271,19 @@ def monitor_schema() -> Schema:
             "batches": _note(count, "calls of the model"),
             "failed": _note(count, "payments that it failed on"),
             "spent_us": {"type": "number", "description": "microseconds of all its calls"},
+            "events": _note(count, "of all types, once for each bucket that they touch"),
+            "late": _note(count, "those among them that came later than their type's late_after"),
+            "behind_ms": {
+                "type": ["integer", "null"],
+                "minimum": 0,
+                "description": "how far event time is behind the wall clock; null: no lane brings anything",
+            },
+            "idle_lanes": {
+                "type": "array",
+                "items": count,
+                "description": "lanes that bring nothing: for them the wall clock stands in",
+            },
+            "by_wall_clock": _note(count, "alerts of what was absent that were told while it did"),
         },
         optional=(
             "rule",
@@ -286,6 +299,11 @@ def monitor_schema() -> Schema:
             "batches",
             "failed",
             "spent_us",
+            "events",
+            "late",
+            "behind_ms",
+            "idle_lanes",
+            "by_wall_clock",
         ),
         closed=True,
     )
