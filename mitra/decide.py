@@ -91,10 +91,12 @@ class Decider:
         fingerprint: int,
         include_features: bool,
         scored: Sequence[str] = (),
+        amount: str | None = None,
     ) -> None:
         """Compile deciding; `events` are the pipeline's types, in order, and `fingerprint` names the plan in the parts that answer it.
 
-        `scored` are the types that models are asked of; all, if none is named.
+        `scored` are the types that models are asked of; all, if none is named. `amount` is the feature that says what a payment is
+        worth, if records are to remember it.
         """
         self._rules = rules
         self._kinds = events
@@ -108,6 +110,7 @@ class Decider:
         self.lineup = lineup
         self._fingerprint = fingerprint
         self._include_features = include_features
+        self._amount = None if amount is None else plan.numeric.get(amount)
 
     def decide(self, state: State, batches: Sequence[PartBatch], clock: Clock) -> Decided:
         """Decide what is complete. Nothing is written: `commit` does that with what this returns."""
@@ -127,6 +130,7 @@ class Decider:
             unanswered.setdefault(row, []).append(MODEL)
         judging_ms = clock()
         judged = self._judged(gathered, events, features, entities, keys)
+        amounts = self._amounts(features, count)
         out.judging_ms = clock() - judging_ms
         now_ms = clock()
         known: dict[str, Record] = {}
@@ -163,6 +167,7 @@ class Decider:
                     not_evaluated=judgement.not_evaluated,
                     shadow=judgement.shadow,
                     models=scored.models[row],
+                    amount=amounts[row],
                 )
                 out.first[identity[0]] = record
                 feature_row, duplicate = row, False
@@ -180,6 +185,12 @@ class Decider:
                 if row >= 0:
                     decision.features = features.row(row, self._plan.types)
         return out
+
+    def _amounts(self, features: Features, count: int) -> list[float | None]:
+        """Return what each transaction is worth; None where that isn't known, or not asked for."""
+        if self._amount is None:
+            return [None] * count
+        return [None if value != value else value for value in features.numbers[:, self._amount].tolist()]
 
     @property
     def has_rules(self) -> bool:

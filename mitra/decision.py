@@ -89,7 +89,11 @@ def models_of(scores: list[ModelScore]) -> dict[str, dict[str, Any]]:
 
 
 class Record(msgspec.Struct, array_like=True, gc=False):
-    """What decide remembers of a decision: enough to give it again and to join a label to it."""
+    """What decide remembers of a decision: enough to give it again and to join a label to it.
+
+    Where the pipeline is monitored, `amount` is what the payment is worth, and `label` the newest label that was joined: whether it says
+    fraud, since when that is known, its version.
+    """
 
     content_hash: int
     event_time: int
@@ -109,6 +113,8 @@ class Record(msgspec.Struct, array_like=True, gc=False):
     not_evaluated: dict[str, list[str]]
     shadow: list[dict[str, Any]]
     models: list[ModelScore] = []
+    amount: float | None = None
+    label: tuple[bool, int, int] | None = None
 
 
 _encode = msgspec.msgpack.Encoder().encode

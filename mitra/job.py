@@ -22,6 +22,7 @@ from mitra.blueprint import Blueprint
 from mitra.history import JOURNAL_EVENTS
 from mitra.job_keys import MAX_PARALLELISM, spread_keys
 from mitra.job_log import decided_schema, write_log
+from mitra.job_monitor import WATCHED, build_monitor
 from mitra.pipeline import Pipeline
 from mitra.uids import Uids
 from operators.decide import ACK, ALERT, CHANGE, DEAD_LETTER, DECISION, MONITOR, OUTCOME, PROBE, DecideOperator
@@ -31,6 +32,7 @@ from operators.intake import IntakeOperator
 
 _INT, _TEXT, _BYTES = Types.INT, Types.STRING, lambda: Types.PRIMITIVE_ARRAY(Types.BYTE())
 _SEPARATOR = "U&'\\001F'"
+_AT_LEAST_ONCE = {"sink.delivery-guarantee": "at-least-once"}
 GOVERN_KEY = 0
 """The one key of govern's state."""
 
@@ -70,6 +72,10 @@ def build(env: StreamExecutionEnvironment, blueprint: Blueprint, history_cache_b
     _name(uids, f"decide-of-{buckets}", decided, {"calc": "calc", "calc#2": "calc-out"})
     write_log(env, tables, records, decided, blueprint, uids)
     _sink(env, tables, decided, blueprint.pipeline, uids)
+    if blueprint.pipeline.monitoring is not None:
+        build_monitor(tables, decided, blueprint, uids, keyed)
+        topics = {MONITOR: blueprint.pipeline.topics.monitor}
+        _write(env, tables, blueprint.pipeline, uids, "monitor", topics, _AT_LEAST_ONCE, source=WATCHED)
     return uids
 
 
@@ -278,7 +284,7 @@ def _sink(
         # Below the broker's transaction.max.timeout.ms (15 min), above checkpoint and restart; the pipeline may say more.
         promise["properties.transaction.timeout.ms"] = pipeline.kafka_properties.get("transaction.timeout.ms", "600000")
     _write(env, tables, pipeline, uids, "sink", counted, promise)
-    _write(env, tables, pipeline, uids, "tell", telling, {"sink.delivery-guarantee": "at-least-once"})
+    _write(env, tables, pipeline, uids, "tell", telling, _AT_LEAST_ONCE)
 
 
 def _write(
@@ -289,8 +295,9 @@ def _write(
     name: str,
     topics: dict[str, str],
     promise: dict[str, str],
+    source: str = "decided",
 ) -> None:
-    """Write the rows of some topics; `name` is the stage's."""
+    """Write the rows of some topics out of the view `source`; `name` is the stage's."""
     options = {
         **{f"properties.{key}": value for key, value in pipeline.kafka_properties.items()},
         "connector": "kafka",
@@ -303,16 +310,19 @@ def _write(
         "value.fields-include": "EXCEPT_KEY",
         **promise,
     }
+    # The connector refuses to be told the topic where there is but one.
+    several = len(topics) > 1
     tables.execute_sql(f"""
-        CREATE TEMPORARY TABLE {name}_topics (k BYTES, v BYTES, `topic` STRING METADATA) WITH ({_options(options)})
+        CREATE TEMPORARY TABLE {name}_topics (k BYTES, v BYTES{", `topic` STRING METADATA" * several}) WITH ({_options(options)})
     """)
     cases = " ".join(f"WHEN '{code}' THEN '{topic}'" for code, topic in topics.items())
+    chosen = f", CASE d.f0 {cases} END" * several
     codes = ", ".join(f"'{code}'" for code in topics)
     statements = tables.create_statement_set()
     statements.add_insert_sql(f"""
         INSERT INTO {name}_topics
-        SELECT d.f1[u.place], u.v, CASE d.f0 {cases} END
-        FROM decided AS d CROSS JOIN UNNEST(d.f2) WITH ORDINALITY AS u(v, place)
+        SELECT d.f1[u.place], u.v{chosen}
+        FROM {source} AS d CROSS JOIN UNNEST(d.f2) WITH ORDINALITY AS u(v, place)
         WHERE d.f0 IN ({codes})
     """)
     statements.attach_as_datastream()

@@ -10,6 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from mitra.monitoring.settings import Monitoring
+from mitra.retrain.settings import Retraining
 from mitra.schema import EVENT_NAME, Entity, EventType, HistoryLimits, Labels, Limits
 
 if TYPE_CHECKING:
@@ -120,6 +122,8 @@ class Pipeline:
     rules_budget_us: int = 2_000
     """Microseconds of each transaction that rules may take by estimate: at 500 a second, one core."""
     log: Log | None = None
+    monitoring: Monitoring | None = None
+    retraining: Retraining | None = None
 
     @cached_property
     def decided(self) -> EventType:

@@ -10,9 +10,11 @@ from mitra.document import read_document
 from mitra.errors import Problem, ProblemsError
 from mitra.job_keys import MAX_BUCKETS
 from mitra.log.names import LOG_NAMES
+from mitra.monitoring.settings import read_monitoring
 from mitra.pipeline import DAY_MS, Delivery, Job, KafkaShape, Log, ModelChoice, Pipeline, PolicyFile, Start, Topics
 from mitra.pipeline_events import NAME, NAME_ALLOWED, TOPIC, TOPIC_ALLOWED, read_entities, read_events
 from mitra.pipeline_labels import read_labels
+from mitra.retrain.settings import read_retraining
 from mitra.schema import EventType, HistoryLimits, Labels, Limits
 from mitra.sections import Report, Section, did_you_mean, found
 
@@ -116,6 +118,8 @@ def _read(root: Section, directory: Path) -> Pipeline:
     budget_us = control.integer("rules_budget_us", Pipeline.rules_budget_us, 1, 1_000_000)
     control.close()
     log = _log(root, features, directory)
+    monitoring = read_monitoring(root, features, labels)
+    retraining = read_retraining(root, directory)
     root.close()
     _check_topics(root, topics, events, labels)
     return Pipeline(
@@ -139,6 +143,8 @@ def _read(root: Section, directory: Path) -> Pipeline:
         control_begins_at=begins_at,
         rules_budget_us=budget_us,
         log=log,
+        monitoring=monitoring,
+        retraining=retraining,
     )
 
 

@@ -16,6 +16,7 @@ _KINDS = (
     ("KafkaSource", "records"),
     ("sink_topics", "records"),
     ("tell_topics", "records"),
+    ("monitor_topics", "records"),
     ("WindowAggregate", "batch"),
     ("SinkConversion", "to-stream"),
     ("DataStreamToTable", "to-table"),

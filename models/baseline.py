@@ -1,8 +1,10 @@
 """How features and scores lay in the training window, so that drift has something to be measured against."""
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from models.drift import usual_psi
 from models.manifest import Baseline, Distribution, ModelFeature
 from models.matrix import Matrix
 
@@ -26,8 +28,21 @@ def describe(values: NDArray[np.float32] | NDArray[np.float64]) -> Distribution:
 
 
 def baseline(
-    features: tuple[ModelFeature, ...], x: Matrix, raw_scores: NDArray[np.float64], scores: NDArray[np.float64]
+    features: tuple[ModelFeature, ...],
+    x: Matrix,
+    raw_scores: NDArray[np.float64],
+    scores: NDArray[np.float64],
+    times_ms: NDArray[np.int64],
+    window_ms: int,
 ) -> Baseline:
-    """Return the baseline of the rows `x` (n, features) and of scores of length n that their fit didn't see."""
-    columns = {feature.name: describe(x[:, place]) for place, feature in enumerate(features)}
-    return Baseline(features=columns, raw_score=describe(raw_scores), score=describe(scores))
+    """Return the baseline of the rows `x` (n, features) and of scores of length n that their fit didn't see.
+
+    `times_ms` are the rows' event times, and `window_ms` the windows in which drift will be looked for.
+    """
+
+    def described(values: NDArray[np.float32] | NDArray[np.float64]) -> Distribution:
+        found = describe(values)
+        return msgspec.structs.replace(found, usual=usual_psi(values, times_ms, found, window_ms))
+
+    columns = {feature.name: described(x[:, place]) for place, feature in enumerate(features)}
+    return Baseline(features=columns, raw_score=described(raw_scores), score=described(scores))

@@ -63,16 +63,18 @@ class Thresholds(Struct, frozen=True, forbid_unknown_fields=True):
     block: float | None = None
 
 
-class Distribution(Struct, frozen=True, forbid_unknown_fields=True):
+class Distribution(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """How values lay in the training window, for drift to be measured against.
 
     `deciles`: 11 numbers, least to greatest, empty if all were missing. `shares`: of the values that were there, the
     part in (-inf, e1], (e1, e2] … (en, inf), where e are the distinct inner deciles. `missing`: the part without value.
+    `usual`: the largest PSI that a single window had against the whole (`models.drift.usual_psi`): rhythm, and chance.
     """
 
     deciles: tuple[float, ...]
     shares: tuple[float, ...]
     missing: float
+    usual: float = 0.0
 
 
 class Baseline(Struct, frozen=True, forbid_unknown_fields=True):

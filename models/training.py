@@ -36,19 +36,23 @@ class Order:
     """What to train: names for the result, windows, parameters, and how to calibrate and choose thresholds.
 
     `label_delay_ms`: how long a label takes; it says which cards are known as compromised in the test window.
-    `folds`: pieces of time for held-out scores.
+    `folds`: pieces of time for held-out scores. Without a `test` window nothing is measured, and labels count that were known by
+    `known_by_ms`; else those known when the test begins.
     """
 
     pipeline: str
     name: str
     version: str
     train: Span
-    test: Span
+    test: Span | None
     parameters: Parameters = field(default_factory=dict)
     calibration: Method = "isotonic"
     targets: Targets = field(default_factory=Targets)
     label_delay_ms: int = 0
     folds: int = 5
+    known_by_ms: int | None = None
+    window_ms: int = 86_400_000
+    """The windows in which drift will be looked for: the baseline says how much of it is usual between them."""
 
 
 @dataclass(frozen=True)
@@ -71,13 +75,14 @@ def train(data: Dataset, order: Order, progress: Progress | None = None) -> Trai
     if order.folds < 2:
         msg = f"folds={order.folds} holds nothing out; take 2 or more"
         raise TrainingError(msg)
-    if order.train.to_ms > order.test.from_ms:
+    if order.test is not None and order.train.to_ms > order.test.from_ms:
         msg = f"the test window ({order.test}) begins before the training window ({order.train}) ends"
         raise TrainingError(msg)
     inside = data.within(order.train)
-    rows = inside & (data.known_ms <= order.test.from_ms)
+    rows = inside & (data.known_ms <= _known_by_ms(order))
     _check_rows(data, rows, "train", order.train, left_out=int((inside & ~rows).sum()))
-    _check_rows(data, data.within(order.test), "test", order.test)
+    if order.test is not None:
+        _check_rows(data, data.within(order.test), "test", order.test)
 
     x, labels = data.x[rows], data.labels[rows]
     names = [feature.name for feature in data.features]
@@ -87,13 +92,15 @@ def train(data: Dataset, order: Order, progress: Progress | None = None) -> Trai
     calibrated = calibration.apply(held_out)
     thresholds = choose_thresholds(order.targets, calibrated, labels)
 
-    tested = evaluated_rows(data, order.train, order.test, order.label_delay_ms)
-    raw = _predict(booster, data.x[tested])
-    scored = Scored(raw, calibration.apply(raw), data.labels[tested])
-    metrics = {
-        "test": measure(scored, thresholds) | measure_cards(scored, data, tested),
-        "held_out": measure(Scored(held_out, calibrated, labels), thresholds),
-    }
+    metrics: dict[str, Any] = {}
+    test = None
+    if order.test is not None:
+        tested = evaluated_rows(data, order.train, order.test, order.label_delay_ms)
+        raw = _predict(booster, data.x[tested])
+        scored = Scored(raw, calibration.apply(raw), data.labels[tested])
+        metrics["test"] = measure(scored, thresholds) | measure_cards(scored, data, tested)
+        test = _window(data, order.test, tested)
+    metrics["held_out"] = measure(Scored(held_out, calibrated, labels), thresholds)
     manifest = Manifest(
         name=order.name,
         version=order.version,
@@ -101,13 +108,21 @@ def train(data: Dataset, order: Order, progress: Progress | None = None) -> Trai
         features=data.features,
         calibration=calibration,
         thresholds=thresholds,
-        training=Training(order.pipeline, _window(data, order.train, rows), _window(data, order.test, tested)),
-        baseline=baseline(data.features, x, held_out, calibrated),
+        training=Training(order.pipeline, _window(data, order.train, rows), test),
+        baseline=baseline(data.features, x, held_out, calibrated, data.event_time_ms[rows], order.window_ms),
         parameters=parameters,
         metrics=metrics,
         libraries={"xgboost": xgboost.__version__},
     )
     return Trained(manifest, bytes(booster.save_raw("ubj")), int((inside & ~rows).sum()))
+
+
+def _known_by_ms(order: Order) -> int:
+    if order.known_by_ms is not None:
+        return order.known_by_ms
+    if order.test is None:
+        raise TrainingError("without a test window it must be said by when labels were known")
+    return order.test.from_ms
 
 
 def _silent(_stage: str, _done: int, _of: int) -> None:

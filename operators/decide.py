@@ -21,7 +21,7 @@ from operators.interpreter import settle
 from operators.state import FlinkStore, MirroredStore
 from operators.subtask import subtask_of
 
-DECISION, DEAD_LETTER, OUTCOME, PROBE, ACK, CHANGE, MONITOR, ALERT = "DXOPACML"
+DECISION, DEAD_LETTER, OUTCOME, PROBE, ACK, CHANGE, MONITOR, ALERT, OBSERVED = "DXOPACMLB"
 GRACE_MS = 60_000
 """Timers that fell due while the job was down fire before its first input. A label's deadline counts only after input has
 flowed this long, for its transaction may lie in the backlog."""
@@ -122,6 +122,8 @@ def _records(out: Output) -> Iterator[Row]:
         yield _row(CHANGE, [("", change) for change in out.changes])
     if out.figures:
         yield _row(MONITOR, [("", one) for one in out.figures])
+    for observation in out.observed:
+        yield Row(OBSERVED, [b""], [observation])
     if out.probes:
         yield _row(PROBE, [(probe.id, encode_json(probe)) for probe in out.probes])
 

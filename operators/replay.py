@@ -64,8 +64,8 @@ class ReplayDecideOperator(KeyedProcessFunction):
         out = self._stage.process(self._bucket_of[ctx.get_current_key()], self._state, (bytes(value),))
         for decided in out.decided:
             yield frame_of(decided, [], 0)
-        if out.letters or out.ends:
-            yield frame_of(Decided(), out.letters, len(out.ends))
+        if out.letters or out.ends or out.observed:
+            yield frame_of(Decided(), out.letters, len(out.ends), out.observed)
 
 
 class ReplayWriteOperator(FlatMapFunction):

@@ -24,6 +24,7 @@ COMMANDS = {
     "training-set": "features as they were served, with the labels known by a given time",
     "parity": "served features computed again from the log, and how often they differ",
     "train": "fit, calibrate and evaluate a model on the features of a replay",
+    "retrain": "a challenger out of the log: trained, held against the champion, pushed if it is better; on alarms too",
     "check": "everything wrong with a pipeline, at once, without starting anything",
     "catalog": "what rules can speak of: events, entities, features, lists, and what the model makes of them",
     "rules": "rules of a running job: push files, list, change their mode, retire, roll back",

@@ -27,9 +27,9 @@ def span_of(args: argparse.Namespace) -> tuple[int, int]:
     return begin, end
 
 
-def known_by_ms(text: str) -> int:
-    """Return what --known-by says."""
-    return _moment_ms("--known-by", text)
+def known_by_ms(text: str, name: str = "--known-by") -> int:
+    """Return the time that the option `name` says."""
+    return _moment_ms(name, text)
 
 
 def _moment_ms(name: str, text: str) -> int:

@@ -13,6 +13,7 @@ from mitra.cli.console import print_json, print_table
 from mitra.duration import EXAMPLES, parse_duration_ms
 from mitra.errors import MitraError
 from mitra.log.names import LABELS
+from mitra.monitoring.settings import Monitoring
 from mitra.pipeline import Pipeline, load_pipeline
 
 if TYPE_CHECKING:
@@ -110,6 +111,7 @@ def _order(pipeline: Pipeline, args: argparse.Namespace, label_delay_ms: int) ->
         targets=targets,
         label_delay_ms=label_delay_ms,
         folds=args.folds,
+        window_ms=(pipeline.monitoring or Monitoring()).window_ms,
     )
 
 
@@ -129,7 +131,7 @@ def _read(
         args.features,
         labels,
         list(chosen) or None,
-        Span(order.train.from_ms, order.test.to_ms),
+        Span(order.train.from_ms, (order.test or order.train).to_ms),
         among=tuple(pipeline.features),
         cards=cards,
         progress=lambda done, of: progress("reading", done, of),

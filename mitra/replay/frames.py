@@ -19,7 +19,7 @@ _OUTCOME_CODES = {outcome: code for code, outcome in enumerate(OUTCOMES)}
 
 
 class Frame(msgspec.Struct, array_like=True):
-    """n decisions, dead letters made after decoding, and how many buckets have ended.
+    """n decisions, dead letters made after decoding, how many buckets have ended, and what is observed for the monitor.
 
     `event_times` and `revisions` <i8[n], `outcomes` u1[n] (places in OUTCOMES), scores <f8[n] (NaN: none), `late` and
     `duplicate` u1[n], `rules`, `shadow` and `not_evaluated` the ids of rules, `numbers` <f8[n, numeric features] (NaN: missing; all NaN for a duplicate), `texts` by feature.
@@ -43,13 +43,14 @@ class Frame(msgspec.Struct, array_like=True):
     texts: dict[str, list[str | None]]
     letters: list[bytes]
     ends: int
+    observed: list[bytes]
 
 
 _encode = msgspec.msgpack.Encoder().encode
 decode_frame = msgspec.msgpack.Decoder(Frame).decode
 
 
-def frame_of(decided: Decided, letters: Sequence[bytes], ends: int) -> bytes:
+def frame_of(decided: Decided, letters: Sequence[bytes], ends: int, observed: Sequence[bytes] = ()) -> bytes:
     """Return the bytes of a frame, without its length."""
     decisions = decided.decisions
     rows = np.array(decided.rows, dtype=np.int64)
@@ -82,6 +83,7 @@ def frame_of(decided: Decided, letters: Sequence[bytes], ends: int) -> bytes:
             texts=texts,
             letters=list(letters),
             ends=ends,
+            observed=list(observed),
         )
     )
 

@@ -13,7 +13,7 @@ from mitra.hashing import text_hash
 from mitra.messages import End, encode
 from mitra.pipeline import Pipeline, load_pipeline
 from mitra.replay.prepared import PreparedBatch, PreparedInput
-from mitra.reports import LabelNote, note_batches
+from mitra.reports import LabelNote, Report, note_batches, report_batches
 from mitra.route import Lane, Router, Source, readers_of
 from mitra.stages import Clock, wall_clock_ms
 
@@ -39,6 +39,7 @@ class ReplayIntake:
         self._router = Router(pipeline.events, pipeline.entities, blueprint.layout, self._buckets)
         self._readers = [readers_of(event, pipeline.entities) for event in pipeline.events]
         self._labels = pipeline.labels
+        self._monitored = pipeline.monitoring is not None
         self._lane = Lane(0)
         self._offset = 0
 
@@ -52,10 +53,27 @@ class ReplayIntake:
         # A batch of a quiet input spans weeks, so labels go first: a later event of the same batch may already count them.
         for bucket, labels in note_batches(self._notes(batch), self._buckets, self._lane):
             yield bucket, encode(labels)
+        # Where the monitor is to know them, they wait in decide: its windows end with payments, and labels count till then.
+        for bucket, reports in report_batches(self._reports(batch), self._buckets) if self._monitored else ():
+            yield bucket, encode(reports)
         sources = [Source(kind, 0, self._offset + place) for place, kind in enumerate(batch.kinds)]
         self._offset += len(sources)
         for bucket, routed in self._router.route(self._lane, batch.events, sources, self._clock(), 0):
             yield bucket, encode(routed)
+
+    def _reports(self, batch: PreparedBatch) -> list[tuple[Report, Source, bytes]]:
+        """Return the labels of decided events, for the monitor; what says no more than silence is left out here too."""
+        source = Source(0, 0, 0)
+        corrected = {row for row, _, _ in batch.corrections}
+        found = [
+            (row, label, known_at)
+            for row, (label, known_at) in enumerate(zip(batch.labels, batch.known_at_ms, strict=True))
+            if label is not None and (row in corrected or not self._says_nothing(batch.events[row], label, known_at))
+        ]
+        return [
+            (Report(batch.events[row].id, label, known_at, known_at, ""), source, b"")
+            for row, label, known_at in [*found, *batch.corrections]
+        ]
 
     def _notes(self, batch: PreparedBatch) -> Iterator[LabelNote]:
         """Return a note for every entity of each labelled event, and one more for each later version of its label."""

@@ -20,6 +20,7 @@ from mitra.local.process import ChildProcess
 from mitra.pipeline import Pipeline
 from mitra.replay.frames import FrameReader
 from mitra.replay.intake import replay_pipeline
+from mitra.replay.monitor import MONITOR_FILE, ReplayMonitor
 from mitra.replay.prepare import prepare
 from mitra.replay.prepared import PreparedInput
 from mitra.replay.table import DecisionTable, check_features
@@ -77,6 +78,7 @@ def run_replay(
     """Replay files through the job and write `decisions.parquet` and `dead_letters.jsonl` into `output`.
 
     `events` are the files of other types by the type's name. `live` is what is live from the start: rules, and features that stand behind the pipeline's in the table.
+    Where the pipeline is monitored, `monitor.parquet` has what the monitor topic would have.
     Raises ReplayError, with the end of the job's log, if the job fails or a transaction is unaccounted for.
     """
     started = time.monotonic()
@@ -86,7 +88,7 @@ def run_replay(
     types: dict[str, str] = dict(Revision(blueprint, 0, live).compiled.types)
     check_features(types)
     output.mkdir(parents=True, exist_ok=True)
-    for name in ("decisions.parquet", "dead_letters.jsonl"):
+    for name in ("decisions.parquet", MONITOR_FILE, "dead_letters.jsonl"):
         (output / name).unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(prefix=".replay-", dir=output) as folder:
         work = Path(folder)
@@ -141,6 +143,7 @@ def _run_job(
     spec = {"local": local, "prepared": str(work / "input"), "frames": str(work / "frames.bin")}
     if (work / _LIVE).exists():
         spec["live"] = str(work / _LIVE)
+    watch = ReplayMonitor(pipeline, work / MONITOR_FILE) if pipeline.monitoring else None
     table = DecisionTable(work / "decisions.parquet", prepared.decided_id_type(pipeline), types)
     reader = FrameReader(work / "frames.bin")
     progress("starting the job", 0, 0)
@@ -158,6 +161,8 @@ def _run_job(
                 status = job.status()
                 for frame in reader.frames():
                     table.add(frame)
+                    if watch is not None:
+                        watch.take(frame.observed)
                     letters.writelines(letter + b"\n" for letter in frame.letters)
                     dead_letters += len(frame.letters)
                     ends += frame.ends
@@ -171,6 +176,8 @@ def _run_job(
         causes = failure_causes(work / "logs")
         msg = f"the replay's job ended before its input did; status={status}; {causes[-1] if causes else ending(job)}"
         raise ReplayError(msg)
+    if watch is not None:
+        watch.close()
     return Replayed(0, table.rows, dead_letters, table.duplicates, 0.0)
 
 
@@ -183,6 +190,8 @@ def _finish(work: Path, output: Path, *, in_order: bool) -> None:
         pq.write_table(table.take(pc.sort_indices(table, sort_keys=keys)), work / "sorted.parquet", compression="zstd")
         decisions = work / "sorted.parquet"
     decisions.replace(output / "decisions.parquet")
+    if (work / MONITOR_FILE).exists():
+        (work / MONITOR_FILE).replace(output / MONITOR_FILE)
     letters = work / "dead_letters.jsonl"
     with letters.open("wb") as out:
         for path in (work / "rejected.jsonl", work / "label_dead_letters.jsonl", work / "conflicts.jsonl"):

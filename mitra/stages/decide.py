@@ -12,7 +12,7 @@ from mitra.acks import ack_of
 from mitra.blueprint import Blueprint
 from mitra.dead_letter import DeadLetter
 from mitra.decide import Decided, Decider, State
-from mitra.decision import Decision, Record, decode_record, encode_json
+from mitra.decision import Decision, decode_record, encode_json, encode_record
 from mitra.decode import Rejection
 from mitra.lineup import Lineup
 from mitra.messages import (
@@ -31,6 +31,7 @@ from mitra.messages import (
 from mitra.model_figures import ModelFigures
 from mitra.model_loads import ModelLoads
 from mitra.model_registry import Registry, shared_registry
+from mitra.monitoring.observer import Joined, Observer
 from mitra.reports import encode_outcome, outcome_of
 from mitra.revision import Revisions
 from mitra.rule_figures import RuleFigures
@@ -52,7 +53,7 @@ class Output:
     """What a batch of one decide bucket came to, by the topic it goes to; keys and values are texts.
 
     `decided` is the same as `decisions`, before it was encoded, by revision. `acks` and `changes` go to the control topics,
-    `figures` to the monitor topic. `due_ms` are wall clocks at which `expire` is to be called, `poll_ms` one for `poll`.
+    `figures` to the monitor topic, `observed` to the monitor stage: payments, and the labels that were `joined`. `due_ms` are wall clocks at which `expire` is to be called, `poll_ms` one for `poll`.
     """
 
     decided: list[Decided] = field(default_factory=list)
@@ -64,6 +65,8 @@ class Output:
     acks: list[bytes] = field(default_factory=list)
     changes: list[bytes] = field(default_factory=list)
     figures: list[bytes] = field(default_factory=list)
+    observed: list[bytes] = field(default_factory=list)
+    joined: list[Joined] = field(default_factory=list)
     due_ms: set[int] = field(default_factory=set)
     poll_ms: int | None = None
 
@@ -111,6 +114,7 @@ class DecideStage:
         self._model = blueprint.load_model()
         self._figures = RuleFigures(subtask)
         self._model_figures = ModelFigures(subtask)
+        self._observer = None if pipeline.monitoring is None else Observer(pipeline.monitoring)
         self._revisions = Revisions(blueprint, pipeline.job.buckets)
         self._deciders: dict[int, Decider] = {}
         self._decider(0)
@@ -130,6 +134,7 @@ class DecideStage:
                 fingerprint=revision.fingerprint,
                 include_features=pipeline.job.include_features,
                 scored=() if pipeline.model is None else pipeline.model.events,
+                amount=None if pipeline.monitoring is None else pipeline.monitoring.amount,
             )
         return decider
 
@@ -138,7 +143,6 @@ class DecideStage:
         parts: dict[int, list[PartBatch]] = {}
         reports: list[ReportBatch] = []
         control: list[Marker | RollCall] = []
-        told: list[bytes] = []
         out = Output()
         if self._revisions.open(bucket, state.revisions):
             self._keep_models()
@@ -161,7 +165,6 @@ class DecideStage:
             elif isinstance(message, Control):
                 out.acks += message.acks
                 out.changes += message.changes
-                told += message.figures
             elif isinstance(message, Revise):
                 self._prepare(bucket, message, state)
             elif isinstance(message, Load):
@@ -172,8 +175,10 @@ class DecideStage:
             self._decide(bucket, state, self._decider(revision), parts[revision], out)
         for batch in reports:
             self._report(bucket, state, batch, out)
+        if self._observer is not None and out.joined:
+            out.observed += self._observer.labelled(out.joined)
         contenders = (one for decider in self._deciders.values() for one in decider.lineup.contenders)
-        out.figures = told + self._figures.due(self._clock()) + self._model_figures.due(self._clock(), contenders)
+        out.figures = self._figures.due(self._clock()) + self._model_figures.due(self._clock(), contenders)
         # Behind the parts of its batch: a marker says that none of an earlier revision comes after it.
         for message in control:
             self._told(bucket, message, state, out)
@@ -207,10 +212,12 @@ class DecideStage:
         decider.commit(state, decided)
         if decider.has_rules:
             self._figures.decided(decided.first.values(), decided.judging_ms)
-        for key, record in decided.first.items():
+        for key in decided.first:
             for label in self._waiting.take(bucket, state.waiting, key):
-                self._join(out, key, label, record)
+                self._join(out, state, key, label)
         out.decided.append(decided)
+        if self._observer is not None:
+            out.observed += self._observer.payments(bucket, parts, decided, decider.lineup)
 
     def _prepare(self, bucket: int, revise: Revise, state: State) -> None:
         """Keep a revision, compile it and load its models now, before anything is stamped with it."""
@@ -251,23 +258,31 @@ class DecideStage:
         )
         for key, value, known_at_ms, version, source, topic, partition, offset, raw in columns:
             label = WaitingLabel(value, known_at_ms, version, source, due_hour, topic, partition, offset, raw)
-            data = state.decisions.get(key)
-            if data is None:
+            if not self._join(out, state, key, label):
                 out.due_ms.add(self._waiting.hold(bucket, state.waiting, key, label))
-            else:
-                self._join(out, key, label, decode_record(data))
 
-    def _join(self, out: Output, key: str, label: WaitingLabel, record: Record) -> None:
+    def _join(self, out: Output, state: State, key: str, label: WaitingLabel) -> bool:
+        """Join a label with its decision; return False if there is none yet."""
+        data = state.decisions.get(key)
+        if data is None:
+            return False
+        record = decode_record(data)
         if self._revisions.has_rules:
             self._figures.labelled(record, fraud=label.value == 1.0)
+        if self._observer is not None and (record.label is None or label.version > record.label[2]):
+            fraud = label.value == 1.0
+            out.joined.append(Joined(record, fraud, label.known_at_ms))
+            judged = msgspec.structs.replace(record, label=(fraud, label.known_at_ms, label.version))
+            state.decisions.put_all({key: encode_record(judged)})
         outcome = outcome_of(key, label.value, label.known_at_ms, label.version, label.source, record)
         data = encode_outcome(outcome)
         if len(data) <= MESSAGE_BYTES:
             out.outcomes.append((key, data))
-            return
+            return True
         rejection = Rejection("too_large", None, f"the outcome takes {len(data)} bytes; allowed: {MESSAGE_BYTES}")
         topic = "" if self._labels is None else self._labels.topic
         out.letters.append(DeadLetter.of(rejection, topic, label.partition, label.offset, label.raw).to_json())
+        return True
 
     def expire(self, bucket: int, state: State) -> list[bytes]:
         """Return the dead letters of labels that have fallen due without their transaction having come."""

@@ -8,14 +8,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
+from sklearn.metrics import average_precision_score, roc_auc_score
 
 from mitra.local.job import LocalJob, failure_causes
 from mitra.local.kafka import LocalKafka
+from mitra.records import SCHEMAS
 from rules.rollout import applies
-from tests.factories.live import Reader, on_kafka, write_pipeline
+from tests.factories.live import HOUR_MS, Payment, Reader, on_kafka, send, write_pipeline
 from tests.factories.models import put_of, tiny_model
-from tests.flow.test_rules import SETTINGS, Live
+from tests.flow.test_rules import SETTINGS, START_MS, Live
 
 pytestmark = pytest.mark.flow
 
@@ -36,10 +39,11 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def live(kafka: LocalKafka, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     folder = tmp_path_factory.mktemp("models")
-    path = write_pipeline(folder, "modelled")
+    path = write_pipeline(folder, "modelled", more="monitor: {window: 1h, matured: 1h, amount: mean_1d}\n")
     pipeline = on_kafka(path, kafka)
     topics = pipeline.topics
-    with Reader(kafka, topics.decisions, topics.dead_letters, topics.control_acks, topics.monitor) as reader:
+    asked = (topics.decisions, topics.dead_letters, topics.control_acks, topics.monitor, topics.outcomes)
+    with Reader(kafka, *asked) as reader:
         live = Live(kafka, path, pipeline, folder, LocalJob(path, pipeline, folder, settings=SETTINGS), reader)
         try:
             live.start(1, None)
@@ -170,6 +174,43 @@ def test_after_a_restore_with_the_store_gone_payments_are_scored_from_the_cache(
         decision = live.pay(f"r{number}")
         assert (decision["model"], decision["degraded"]) == (ONE, [])
         assert decision["score"] is not None
+
+
+def test_the_monitor_tells_the_quality_of_matured_labels_as_scikit_learn_does(live: Live) -> None:
+    """All of an hour's payments are judged; a later hour lets the clock of every bucket pass."""
+    begin = (START_MS // HOUR_MS + 10) * HOUR_MS
+    topics, labels = live.pipeline.topics, live.pipeline.labels
+    assert labels is not None
+    decisions, outcomes = live.reader.values[topics.decisions], live.reader.values[topics.outcomes]
+
+    def pay(name: str, at: int) -> None:
+        payments = [Payment(f"{name}{n}", at + n * 10_000, f"{name}k{n % 50}", "t", 5.0 + n) for n in range(200)]
+        send(live.kafka, [(live.pipeline.decided.topic, one.partition, one.value) for one in payments])
+        ids = {one.id for one in payments}
+        assert live.reader.wait(lambda: ids <= {one["transaction_id"] for one in decisions}, 120)
+
+    pay("judged", begin)
+    said = [{"id": f"judged{n}", "fraud": int(n % 3 == 0), "known_at": begin + HOUR_MS} for n in range(200)]
+    said.append({"id": "judged0", "fraud": 0, "known_at": begin + HOUR_MS + 1})
+    send(live.kafka, [(labels.topic, 0, json.dumps(one).encode()) for one in said])
+    assert live.reader.wait(lambda: len([one for one in outcomes if one["event_time"] >= begin]) == 201, 120)
+    pay("later", begin + 3 * HOUR_MS)
+    told = live.reader.values[topics.monitor]
+
+    def found(metric: str, **more: Any) -> list[dict[str, Any]]:
+        return [one for one in told if one["metric"] == metric and one["from"] == begin and more.items() <= one.items()]
+
+    assert live.reader.wait(lambda: bool(found("quality", arm="scored")), 120), told[-3:]
+    newest = {one["transaction_id"]: one for one in outcomes if one["event_time"] >= begin}
+    truth, scores = [one["label"] for one in newest.values()], [one["raw_score"] for one in newest.values()]
+    (quality,) = found("quality", arm="scored", model=ONE)
+    assert quality["auc"] == pytest.approx(roc_auc_score(truth, scores), abs=1e-6)
+    assert quality["average_precision"] == pytest.approx(average_precision_score(truth, scores), abs=1e-6)
+    assert (quality["payments"], quality["frauds"]) == (200, 66)
+    assert [one["payments"] for one in found("volume")] == [200]
+    schema = SCHEMAS["monitor"](live.pipeline)
+    for one in told:
+        jsonschema.validate(one, schema)
 
 
 def test_nothing_failed(live: Live) -> None:

@@ -10,6 +10,7 @@ LIVE = {
     "govern.py": ["govern"],
     "history.py": ["histories"],
     "intake.py": ["held_records", "lane"],
+    "monitor.py": ["monitor"],
 }
 """A name that is taken away or changed loses what savepoints hold under it: the changelog must say so."""
 

@@ -13,6 +13,8 @@ from mitra.local.files import checkout
 
 HERE = Path(__file__).parent
 GOLDEN = HERE / "uids.txt"
+GOLDEN_MONITOR = HERE / "uids_monitor.txt"
+"""Those that a job with a monitor has beside the others."""
 GOLDEN_LOG = HERE / "uids_log.txt"
 """Those that a job with a log has beside the others."""
 
@@ -29,14 +31,15 @@ features: {ever: 'count(by=customer, over="ever")'}
 job: {lanes: 4, buckets: 16}
 """
 LOGGED = f"{FULL}log: {{path: log}}\n"
+MONITORED = f"{LOGGED}monitor: {{}}\n"
 
 
 @pytest.fixture(scope="module")
 def plans(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    """The plans of two pipelines as different as can be, and of one with a log, built in one JVM."""
+    """The plans of two pipelines as different as can be, of one with a log, and of one with a monitor too, built in one JVM."""
     folder = tmp_path_factory.mktemp("uids")
-    paths = [folder / "small.yaml", folder / "full.yaml", folder / "logged.yaml"]
-    for path, text in zip(paths, (SMALL, FULL, LOGGED), strict=True):
+    paths = [folder / f"{name}.yaml" for name in ("small", "full", "logged", "monitored")]
+    for path, text in zip(paths, (SMALL, FULL, LOGGED, MONITORED), strict=True):
         path.write_text(text, encoding="utf-8")
     env = {**environment(heap_mb=512, logs=folder / "logs"), "PYTHONPATH": str(checkout())}
     command = [sys.executable, str(HERE / "print_uids.py"), *map(str, paths)]
@@ -58,9 +61,11 @@ def test_the_uids_are_those_of_the_golden_file(plans: list[dict[str, Any]]) -> N
 
     Only another number of buckets must, for the state was cut by it: so that number is part of the uids.
     """
-    for plan, buckets, logged in zip(plans, (8, 16, 16), (False, False, True), strict=True):
-        golden = GOLDEN.read_text(encoding="utf-8").replace("{buckets}", str(buckets)).splitlines()
-        golden = sorted([*golden, *(GOLDEN_LOG.read_text(encoding="utf-8").splitlines() if logged else [])])
+    for plan, buckets, more in zip(
+        plans, (8, 16, 16, 16), ((), (), (GOLDEN_LOG,), (GOLDEN_LOG, GOLDEN_MONITOR)), strict=True
+    ):
+        texts = [path.read_text(encoding="utf-8") for path in (GOLDEN, *more)]
+        golden = sorted("".join(texts).replace("{buckets}", str(buckets)).splitlines())
         uids = sorted(uid for uid, _ in plan["operators"])
         gone = [uid for uid in golden if uid not in uids]
         new = [uid for uid in uids if uid not in golden]

@@ -26,7 +26,15 @@ from mitra.messages import (
     RollCall,
     encode,
 )
+from mitra.monitoring.clocks import Clocks
+from mitra.monitoring.kept import KeptMonitor
+from mitra.monitoring.monitor import Monitor
+from mitra.monitoring.observed import Labelled, Observation, Payments, Sheet
+from mitra.monitoring.observed import encode as encode_observation
+from mitra.monitoring.settings import Check, Monitoring
+from mitra.monitoring.told import Telling
 from mitra.waiting_labels import WaitingLabel, encode_labels
+from models.manifest import Baseline, Distribution
 from rules import Rule
 
 NAN = float("nan")
@@ -156,7 +164,45 @@ RECORD = Record(
     rules=[{"id": "large", "version": 2, "outcome": "block", "reason": "5000 is too much"}],
     not_evaluated={"busy": ["terminal"]},
     shadow=[{"id": "tiny", "version": 1, "outcome": "review", "reason": ""}],
+    models=[("m@1", "champion", 0.5, 0.875, 2)],
+    amount=12.5,
+    label=(True, 1_700_000_000_006, 3),
 )
+_BASE = Distribution((1.0,) * 11, (0.25, 0.75), 0.125, 0.5)
+OBSERVED: dict[str, Observation] = {
+    "observed payments": Payments(
+        bucket=3,
+        clocks_ms={0: 1_700_000_000_000},
+        times_ms=i8(1_700_000_000_000),
+        features=["amount"],
+        numbers=array("f", [1.5]).tobytes(),
+        checked_names=["amount"],
+        checked=f8(1.5),
+        text_names=["country"],
+        texts=b"\1",
+        models=["m@1"],
+        modes=["champion"],
+        raw=f8(0.5),
+        scores=f8(0.875),
+        deciding=b"\0",
+        outcomes=b"\2",
+        amounts=f8(NAN),
+    ),
+    "observed labels": Labelled(
+        times_ms=i8(1_700_000_000_000),
+        classes=b"\2",
+        known_at_ms=i8(1_700_000_000_006),
+        before=b"\1",
+        before_known_at_ms=i8(1_700_000_000_005),
+        models=["m@1"],
+        raw=f8(0.5),
+        scores=f8(0.875),
+        deciding=b"\0",
+        outcomes=b"\2",
+        amounts=f8(12.5),
+    ),
+    "observed sheet": Sheet("m@1", 0.5, None, 0.625, Baseline({"amount": _BASE}, _BASE, _BASE)),
+}
 WAITING = WaitingLabel(1.0, 1_700_000_000_000, 2, "analyst", 472_222, 2, 0, 5, b"{}")
 PENDING = [(0, 3, 10, [encode(PARTS)])]
 
@@ -183,4 +229,25 @@ def state() -> dict[str, bytes]:
         "record": encode_record(RECORD),
         "pending": encode_pending(PENDING),
         "waiting labels": encode_labels([WAITING]),
+        **{name: encode_observation(one) for name, one in OBSERVED.items()},
+        **watched(),
     }
+
+
+def watched() -> dict[str, bytes]:
+    """Return what the monitor keeps behind one batch that is written and one in its journal, by key."""
+    monitor = Monitor(
+        Monitoring(amount="amount", checks={"amount": Check(most=1.0)}),
+        Telling(Monitoring(), {}, silent_is_legit=True),
+        Clocks(8),
+        late_ms=0,
+        labelled=True,
+    )
+    store = MemoryStore()
+    kept = KeptMonitor(monitor, store, 1_000)
+    observations = [encode_observation(OBSERVED[name]) for name in ("observed sheet", "observed payments")]
+    kept.take(observations, 1_700_000_000_100.0)
+    monitor.alarms.on.add(("drift of m@1", "amount"))
+    kept.write()
+    kept.take([encode_observation(OBSERVED["observed labels"])], 1_700_000_000_200.0)
+    return {f"monitor: {key}": data for key, data in store.data.items()}

@@ -16,8 +16,15 @@ from mitra.kept_dues import KeptDues
 from mitra.kept_marks import KeptMarks
 from mitra.kept_revisions import KeptRevisions
 from mitra.messages import Message, UnknownMessageError, decode, encode
+from mitra.monitoring.clocks import Clocks
+from mitra.monitoring.kept import KeptMonitor
+from mitra.monitoring.monitor import Monitor
+from mitra.monitoring.observed import decode as decode_observation
+from mitra.monitoring.observed import encode as encode_observation
+from mitra.monitoring.settings import Monitoring
+from mitra.monitoring.told import Telling
 from mitra.waiting_labels import UnknownWaitingError, decode_labels
-from tests.golden.messages.samples import MESSAGES, PENDING, RECORD, WAITING, state
+from tests.golden.messages.samples import MESSAGES, OBSERVED, PENDING, RECORD, WAITING, state
 
 GOLDEN: dict[str, bytes] = {
     name: bytes.fromhex(data)
@@ -47,6 +54,19 @@ def test_golden_state_of_decide_is_read() -> None:
     assert decode_record(GOLDEN["record"]) == RECORD
     assert decode_pending(GOLDEN["pending"]) == PENDING
     assert decode_labels(GOLDEN["waiting labels"]) == [WAITING]
+
+
+def test_golden_observations_and_the_monitor_s_state_are_read() -> None:
+    for name, one in OBSERVED.items():
+        assert encode_observation(decode_observation(GOLDEN[name])) == encode_observation(one)
+    store = MemoryStore({name[9:]: data for name, data in GOLDEN.items() if name.startswith("monitor: ")})
+    telling = Telling(Monitoring(), {}, silent_is_legit=True)
+    monitor = Monitor(Monitoring(), telling, Clocks(8), late_ms=0, labelled=True)
+    KeptMonitor(monitor, store, 1_000)
+    (window,) = monitor.windows.values()
+    assert (window.payments, list(monitor.sheets)) == (1, ["m@1"])
+    assert monitor.alarms.on == {("drift of m@1", "amount")}
+    assert window.tally("m@1", "scored").figures(silent_is_legit=True, money=True)["frauds"] == 1
 
 
 def test_golden_revisions_marks_and_held_records_are_read() -> None:

@@ -8,15 +8,23 @@ import pytest
 import yaml
 
 from mitra.duration import duration_text
+from mitra.monitoring.settings import Monitoring
 from mitra.pipeline import Pipeline, load_pipeline
 from mitra.pipeline_check import PipelineProblemsError
 from mitra.pipeline_whole import check_whole
+from mitra.retrain.settings import Retraining
 from mitra.sections import Section
 from tests.factories.models import tiny_model
 
 TEXT = (Path(__file__).parents[3] / "docs" / "pipeline.md").read_text(encoding="utf-8")
 (EXAMPLE,) = re.findall(r"^```yaml\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
-CHOSEN_BY_THE_FILE = {"events": "NAME", "entities": "NAME", "features": "NAME", "kafka.properties": "NAME"}
+CHOSEN_BY_THE_FILE = {
+    "events": "NAME",
+    "entities": "NAME",
+    "features": "NAME",
+    "kafka.properties": "NAME",
+    "monitor.checks": "NAME",
+}
 POLICY = """
 keys: {ann-1: {author: ann, public: Vd/E3t5rlJ0VvC6DZrTQSPqMqnw5v6ESbGV9lFPYXgs=}}
 may: {ann: "*"}
@@ -49,6 +57,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, path: Path) -> set[str]:
     def note(self: Section, key: str, default: object = None) -> object:
         place = re.sub(r"^events\.\w+", "events.NAME", self.path)
         place = re.sub(r"\.fields\.\w+", ".fields.FIELD", place)
+        place = re.sub(r"^monitor\.checks\.\w+", "monitor.checks.NAME", place)
         if place not in CHOSEN_BY_THE_FILE and place != "events.NAME.fields":
             found.add(f"{place}.{key}" if place else key)
         return raw(self, key, default)
@@ -110,7 +119,7 @@ def test_what_is_allowed_is_as_the_checker_says(tmp_path: Path) -> None:
 
 def allowed(folder: Path, path: str, wrong: object) -> str:
     """Return what the checker says is allowed at a key that has a wrong value."""
-    wanted = path.replace("NAME", "payment").replace("FIELD", "device_id")
+    wanted = path.replace("checks.NAME", "checks.amount").replace("NAME", "payment").replace("FIELD", "device_id")
     document = yaml.safe_load(EXAMPLE)
     place = document
     *parents, key = wanted.split(".")
@@ -139,6 +148,7 @@ def test_defaults_are_as_the_page_says(tmp_path: Path) -> None:
 def defaults(pipeline: Pipeline, labels: Any) -> dict[str, str]:
     """Return what the reader takes where a file says nothing, as the page writes it."""
     job, limits, history, event = pipeline.job, pipeline.limits, pipeline.history, pipeline.decided
+    monitoring, retraining = Monitoring(), Retraining(Path("models"))
     return {
         "kafka.bootstrap": pipeline.bootstrap,
         "kafka.partitions": str(pipeline.kafka_shape.partitions),
@@ -161,6 +171,20 @@ def defaults(pipeline: Pipeline, labels: Any) -> dict[str, str]:
         "limits.expression_bytes": str(limits.expression_bytes),
         "limits.expression_depth": str(limits.expression_depth),
         "limits.max_future": duration_text(limits.max_future_ms),
+        "monitor.window": duration_text(monitoring.window_ms),
+        "monitor.exact_scores": str(monitoring.exact_scores),
+        "monitor.drift.raise": str(monitoring.drift_raise),
+        "monitor.drift.clear": str(monitoring.drift_clear),
+        "monitor.drift.missing": str(monitoring.missing_raise),
+        "monitor.quality.drop": str(monitoring.quality_drop),
+        "monitor.quality.frauds": str(monitoring.quality_frauds),
+        "retrain.models": retraining.models.name,
+        "retrain.train": duration_text(retraining.train_ms),
+        "retrain.test": duration_text(retraining.test_ms),
+        "retrain.margin": f"{retraining.margin:g}",
+        "retrain.becomes": retraining.becomes,
+        "retrain.every": duration_text(retraining.every_ms),
+        "retrain.rest": duration_text(retraining.rest_ms),
         "job.buckets": str(job.buckets),
         "job.lanes": str(job.lanes),
         "job.batch": duration_text(job.batch_ms),

@@ -1,0 +1,85 @@
+"""Retraining: a model fitted on the newest labels, and whether it is better than the champion where both can be judged.
+
+A first model is fitted on what was known when the newest matured period began, and compared with the champion on that period. If
+it is better, the model that ships is fitted once more, by the same order, on everything up to that period's end.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from models.dataset import Dataset
+from models.metrics import auc_roc, average_precision
+from models.model import Model
+from models.training import Order, Progress, Trained, train
+from models.windows import Span
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Average precision and AUC on the test rows, of the champion (None: there is none) and of what was fitted before them."""
+
+    rows: int
+    frauds: int
+    challenger: dict[str, float]
+    champion: dict[str, float] | None
+
+    def is_better(self, margin: float) -> bool:
+        """Tell whether the challenger's average precision lies more than `margin` above the champion's."""
+        if self.champion is None:
+            return True
+        return self.challenger["average_precision"] > self.champion["average_precision"] + margin
+
+
+@dataclass(frozen=True, slots=True)
+class Retrained:
+    """What came of it: the judgement, and the model that ships; None where the champion stays."""
+
+    judged: Judged
+    shipped: Trained | None
+
+
+def spans(as_of_ms: int, matured_ms: int, train_ms: int, test_ms: int) -> tuple[Span, Span]:
+    """Return the windows to train and test on: the test ends with the last whole UTC day whose labels have matured."""
+    day_ms = 86_400_000
+    ends = (as_of_ms - matured_ms) // day_ms * day_ms
+    test = Span(ends - test_ms, ends)
+    return Span(test.from_ms - train_ms, test.from_ms), test
+
+
+def retrain(
+    data: Dataset, order: Order, champion: Model | None, champion_data: Dataset | None, *, margin: float, as_of_ms: int,
+    progress: Progress | None = None,
+) -> Retrained:  # fmt: skip
+    """Fit by `order`, whose test window is the newest matured period, judge, and fit what ships if it is better.
+
+    `champion_data` has the same rows with the features of the champion. Raises TrainingError where there is too little to
+    train or test on.
+    """
+    assert order.test is not None, "there is nothing to judge by without a test window"
+    first = train(data, order, progress)
+    tested = first.manifest.metrics["test"]
+    found = {name: float(tested["auc_roc" if name == "auc" else name]) for name in ("average_precision", "auc")}
+    held = None if champion is None or champion_data is None else _measured(champion, champion_data, order.test)
+    judged = Judged(int(tested["rows"]), int(tested["frauds"]), found, held)
+    if not judged.is_better(margin):
+        return Retrained(judged, None)
+    whole = Span(order.train.from_ms, order.test.to_ms)
+    last = train(data, replace(order, train=whole, test=None, known_by_ms=as_of_ms), progress)
+    metrics: dict[str, Any] = {"test": tested, **last.manifest.metrics}
+    assert first.manifest.training is not None
+    assert last.manifest.training is not None
+    training = msgspec.structs.replace(last.manifest.training, test=first.manifest.training.test)
+    manifest = msgspec.structs.replace(last.manifest, metrics=metrics, training=training)
+    return Retrained(judged, replace(last, manifest=manifest))
+
+
+def _measured(model: Model, data: Dataset, test: Span) -> dict[str, float]:
+    rows = data.within(test)
+    raw = model.raw_scores(np.ascontiguousarray(data.x[rows]))
+    return {
+        "average_precision": average_precision(raw, data.labels[rows]),
+        "auc": auc_roc(raw, data.labels[rows]),
+    }
