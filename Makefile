@@ -26,8 +26,15 @@ demo: setup ## Kafka, Flink and sample payments on this machine, with a live tab
 	@$(BIN)/mitra demo $(ARGS)
 
 test: setup lint ## lint, then every test
+ifeq ($(strip $(ARGS)),)
+	@echo "== tests of pure code, two at a time"
+	@$(BIN)/python -m pytest -n 2 -m "not flow and not crash"
+	@echo "== tests with a broker and a cluster, one at a time"
+	@$(BIN)/python -m pytest -m "flow or crash"
+else
 	@echo "== tests"
 	@$(BIN)/python -m pytest $(ARGS)
+endif
 
 lint: $(STAMPS)/package ## ruff (rules and format) and mypy
 	@echo "== ruff"

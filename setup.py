@@ -40,6 +40,7 @@ DEVELOPMENT = [
     "hypothesis>=6.100",
     "mypy>=1.15",
     "pytest>=8",
+    "pytest-xdist>=3.6",
     "ruff>=0.12",
     "setuptools>=77",
     "types-PyYAML>=6",

@@ -21,7 +21,8 @@ ALERTS = 20
 class EventBatch(msgspec.Struct, array_like=True):
     """Events on their way to one history bucket, of types `kinds` u1[n]: n events, m touches (an event touches several entities).
 
-    `clock_ms` is the event-time clock of `lane`; `decoded_ms` float64[n], wall clock; `expected` u1[n] counts the parts that
+    `clock_ms` is the event-time clock of `lane`, the greatest time it has seen; up to `settled_ms` nothing more is expected of
+    it (-1: unknown, in a message of an earlier release). `decoded_ms` float64[n], wall clock; `expected` u1[n] counts the parts that
     decide must gather for an event, one from each bucket it touches. Only one of these carries the event's `payloads` entry,
     in the others it is empty. `touch_events` i4[m] are rows of this batch; `keys` are entity keys.
     """
@@ -47,6 +48,7 @@ class EventBatch(msgspec.Struct, array_like=True):
     touch_entities: bytes
     touch_events: bytes
     keys: list[str]
+    settled_ms: int = -1
 
 
 class LabelBatch(msgspec.Struct, array_like=True):
@@ -134,10 +136,11 @@ class Marker(msgspec.Struct, array_like=True):
 
 
 class Control(msgspec.Struct, array_like=True):
-    """Acks, and records for the control topic itself, on their way to the sink."""
+    """Acks, records for the control topic itself, and figures for the monitor topic, on their way to the sink."""
 
     acks: list[bytes]
     changes: list[bytes] = []
+    figures: list[bytes] = []
 
 
 class RollCall(msgspec.Struct, array_like=True):

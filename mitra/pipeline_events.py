@@ -80,6 +80,7 @@ def _event(section: Section, name: str, pipeline_name: str, *, alone: bool) -> E
     time_name = section.text("time", allowed="the name of a field")
     time_format = read_time_format(section, "time_format")
     late_after_ms = section.duration_ms("late_after", 300_000, 0, 366 * 86_400_000)
+    out_of_order_ms = section.duration_ms("out_of_order", 0, 0, 86_400_000)
     fields = _fields(section.section("fields", required=True), id_name, time_name)
     section.close()
     if fields:
@@ -93,6 +94,7 @@ def _event(section: Section, name: str, pipeline_name: str, *, alone: bool) -> E
         time_format=time_format,
         decided=decided,
         late_after_ms=late_after_ms,
+        out_of_order_ms=out_of_order_ms,
     )
 
 

@@ -21,6 +21,10 @@ from mitra.schema import Entity, EventType
 LATE = 1
 """Flag of an event that is later than its type's `late_after_ms` behind the lane's clock."""
 
+IDLE_MS = 500
+"""A partition that brought nothing for so long, on the wall clock, has nothing to bring: it holds nobody back. One that is worked
+off brings something every few ms."""
+
 _SEPARATOR, _ESCAPE = "\x1f", "\x1e"
 _HASHES_KEPT = 200_000
 """Hashes of texts are remembered up to here: keys repeat, and a look-up is four times cheaper than a hash."""
@@ -40,13 +44,20 @@ class Source(NamedTuple):
 class Lane:
     """The state of a lane: its number, the greatest event time that it has seen, and the revision that it stamps.
 
-    Of the control topic everything before `read_to` is settled under that revision.
+    Of the control topic everything before `read_to` is settled under that revision. `reached` has, by topic and partition,
+    the greatest event time and when it was last heard of, on the wall clock; it isn't kept over a restore.
     """
 
     number: int
     clock_ms: int = -(1 << 62)
     revision: int = 0
     read_to: int = 0
+    reached: dict[tuple[int, int], tuple[int, float]] = field(default_factory=dict, compare=False)
+
+    def settled_ms(self, now_ms: float) -> int:
+        """Return the event time that all partitions have reached that bring anything: one that is far behind holds it back."""
+        heard = [time_ms for time_ms, heard_ms in self.reached.values() if heard_ms >= now_ms - IDLE_MS]
+        return min(heard, default=self.clock_ms)
 
 
 @dataclass(slots=True)
@@ -140,6 +151,8 @@ class Router:
         """Compile the routing of the event types `events` over `buckets` history buckets."""
         self._kinds = [_Kind(event, entities, layout) for event in events]
         self._numeric, self._text = len(layout.numeric), len(layout.text)
+        # Who waits for something waits for whatever type comes latest.
+        self._out_of_order_ms = max((event.out_of_order_ms for event in events), default=0)
         self._buckets = buckets
         self._hashes = TextHashes()
 
@@ -155,6 +168,8 @@ class Router:
             return []
         kinds = [self._kinds[source.topic] for source in sources]
         flags = self._late_flags(lane, events, kinds, int(decoded_ms))
+        _reach(lane, events, sources, decoded_ms)
+        settled_ms = lane.settled_ms(decoded_ms) - self._out_of_order_ms
         id_hashes = [text_hash(kind.id_prefix + event.id) for kind, event in zip(kinds, events, strict=True)]
         outboxes: dict[int, _Outbox] = {}
         expected, primaries = self._assign(events, kinds, id_hashes, outboxes)
@@ -190,6 +205,7 @@ class Router:
                 touch_entities=bytes(box.entities),
                 touch_events=array("i", box.events).tobytes(),
                 keys=box.keys,
+                settled_ms=settled_ms,
             )
             out.append((bucket, batch))
         return out
@@ -272,6 +288,17 @@ class Router:
             text_hashes=array("q", [hashes[text] for text in chain.from_iterable(texts)]).tobytes(),
             texts=texts,
         )
+
+
+def _reach(lane: Lane, events: Sequence[Event], sources: Sequence[Source], now_ms: float) -> None:
+    """Note how far each partition has come; none comes further than the wall clock."""
+    newest: dict[tuple[int, int], int] = {}
+    for event, source in zip(events, sources, strict=True):
+        place = source.topic, source.partition
+        newest[place] = max(event.time_ms, newest.get(place, 0))
+    for place, time_ms in newest.items():
+        before_ms, _ = lane.reached.get(place, (0, 0.0))
+        lane.reached[place] = max(before_ms, min(time_ms, int(now_ms))), now_ms
 
 
 class _Columns(NamedTuple):

@@ -35,7 +35,8 @@ class EventType:
 
     All decided types have the same `fields`, in one order, so that expressions and what is kept of a decision speak of one
     thing; those of them that a type's own messages have are `own`. `time_format` is `epoch_ms`, `epoch_s`, `iso8601` or a `strptime` pattern (read as UTC).
-    `late_after_ms`: an event this much behind its lane's clock is scored and marked late.
+    `late_after_ms`: an event this much behind its lane's clock is scored and marked late. `out_of_order_ms`: so much later than
+    what came before it may one still be sent; what is absent is waited for as long.
     """
 
     name: str
@@ -46,6 +47,7 @@ class EventType:
     time_format: str = "epoch_ms"
     decided: bool = True
     late_after_ms: int = 300_000
+    out_of_order_ms: int = 0
 
     @cached_property
     def by_name(self) -> dict[str, Field]:

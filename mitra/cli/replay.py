@@ -98,19 +98,30 @@ def _others(read: int, rejected: int) -> str:
 def add_events(parser: argparse.ArgumentParser) -> None:
     """Declare `--events`, the files of the types that aren't given as transactions."""
     parser.add_argument(
-        "--events", nargs="+", default=[], action="extend", metavar="NAME=FILE",
-        help="events of another type of the pipeline, such as login=logins.parquet; several files of one type are several NAME=FILE",
+        "--events", nargs="+", default=[], action="extend", metavar="NAME=FILE|DIR",
+        help="events of other types: login=logins.parquet, several times for several files; or a folder with files called as types",
     )  # fmt: skip
 
 
 def event_files(given: Sequence[str], pipeline: Pipeline) -> dict[str, list[Path]]:
-    """Return the files that `--events` names, by the name of their type. Raises MitraError for what can't be read."""
+    """Return the files that `--events` names, by the name of their type. Raises MitraError for what can't be read.
+
+    Of a folder those count that are called as a type: `login.parquet`.
+    """
     others = [event.name for event in pipeline.events if event is not pipeline.decided]
     found: dict[str, list[Path]] = {}
     for text in given:
+        if "=" not in text and Path(text).is_dir():
+            inside = [(path.name.partition(".")[0], path) for path in sorted(Path(text).iterdir()) if path.is_file()]
+            named = [(name, path) for name, path in inside if name in others]
+            if not named:
+                raise MitraError(f"--events {text} has no file called as an event type; allowed: {', '.join(others)}")
+            for name, path in named:
+                found.setdefault(name, []).append(path)
+            continue
         name, equals, file = text.partition("=")
         if not equals or not file:
-            raise MitraError(f"--events {text} is no NAME=FILE; write it like login=logins.parquet")
+            raise MitraError(f"--events {text} is no NAME=FILE and no folder; write it like login=logins.parquet")
         if name == pipeline.decided.name:
             raise MitraError(f"--events {text}: files of {name} go behind --transactions")
         if name not in others:

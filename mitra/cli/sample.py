@@ -5,12 +5,16 @@ import sys
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from mitra.cli.console import print_json, print_table
 from mitra.errors import MitraError
+
+if TYPE_CHECKING:
+    from mitra.sample.events import EventCounts
 
 DAY_MS = 86_400_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -34,6 +38,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--labels", choices=("all", "frauds"), default="all",
         help="label every payment, or only the frauds, as they are reported live (default: all)",
     )  # fmt: skip
+    parser.add_argument(
+        "--events", action="store_true",
+        help="logins, password resets, card additions, transfers and orders too, in DIR/events",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print a summary for programs instead of a table")
 
 
@@ -56,18 +64,34 @@ def run(arguments: argparse.Namespace) -> int:
         try:
             summary: Summary = write_sample(
                 arguments.output, seed=arguments.seed, customers=arguments.customers, days=arguments.days,
-                start_ms=start_ms, file_format=arguments.format, labels=arguments.labels, progress=show,
+                start_ms=start_ms, file_format=arguments.format, labels=arguments.labels, events=arguments.events, progress=show,
             )  # fmt: skip
         except OSError as error:
             msg = f"output={str(arguments.output)!r} can't be written: {error.strerror or error}"
             raise MitraError(msg) from error
     seconds = time.monotonic() - begun
     if arguments.json:
-        print_json(_as_json(arguments, summary.counts, summary.payments, summary.frauds, seconds))
+        others = (
+            {} if summary.others is None else {"events": summary.others.events, "transfers": summary.others.transfers}
+        )
+        print_json({**_as_json(arguments, summary.counts, summary.payments, summary.frauds, seconds), **others})
     else:
         _print_table(summary.counts, summary.payments)
+        if summary.others is not None:
+            _print_others(summary.others, summary.payments_path.parent)
         print(f"{summary.payments_path}, {summary.labels_path}: {summary.payments:,} payments in {seconds:.1f} s")
     return 0
+
+
+def _print_others(counts: "EventCounts", folder: Path) -> None:
+    from mitra.sample.events.tags import FRAUDS  # noqa: PLC0415 - beside write_sample
+
+    print()
+    print_table(("events", "  number"), [(name, f"{count:8,}") for name, count in counts.events.items()])
+    print()
+    rows = [(name, "yes" if name in FRAUDS else "no", f"{count:9,}") for name, count in counts.transfers.items()]
+    print_table(("scenario", "fraud", "transfers"), rows)
+    print(f"{folder / 'events'}, {folder / 'transfer_labels'}: what happens beside the payments")
 
 
 def _midnight_ms(text: str) -> int:

@@ -10,7 +10,8 @@ import numpy as np
 
 from mitra.sample import tags
 from mitra.sample.columns import Payments, concatenate
-from mitra.sample.generator import make_payments
+from mitra.sample.events import EventCounts, EventFiles
+from mitra.sample.generator import make_payments, piece_ms
 from mitra.sample.scenarios import MAX_FRAUD_SHARE
 from mitra.sample.sinks import json_lines_file, parquet_file
 from mitra.sample.texts import Texts
@@ -28,6 +29,7 @@ class Summary:
     counts: dict[str, int]
     payments_path: Path
     labels_path: Path
+    others: EventCounts | None = None
 
     @property
     def payments(self) -> int:
@@ -49,11 +51,12 @@ def write_sample(
     start_ms: int,
     file_format: Format = "parquet",
     labels: LabelChoice = "all",
+    events: bool = False,
     progress: Callable[[int, int], None] = lambda _time_ms, _payments: None,
 ) -> Summary:
     """Write `payments` and `labels` files into a directory, which is made if need be, and return what they hold.
 
-    `labels`: "all" gives every payment a label, "frauds" only the frauds, as they are reported live. `progress` is
+    `events` adds the other event types, in files of `events/`, and the labels of transfers. `labels`: "all" gives every payment a label, "frauds" only the frauds, as they are reported live. `progress` is
     called now and then with the event time reached and the payments written. Raises MitraError for arguments out of
     bounds, OSError where files can't be written.
     """
@@ -74,7 +77,8 @@ def write_sample(
         else:
             write_lines = files.enter_context(json_lines_file(payments_path))
             write_label_lines = files.enter_context(json_lines_file(labels_path))
-        for piece in _gathered(pieces):
+        others = EventFiles(directory, world, start_ms, file_format, files) if events else None
+        for piece in _gathered(pieces if others is None else _beside(pieces, others, start_ms, piece_ms(world))):
             labelled = piece if labels == "all" else piece.take(is_fraud[piece.tag])
             if file_format == "parquet":
                 write_table(texts.payment_table(piece))
@@ -86,7 +90,18 @@ def write_sample(
             progress(int(piece.time_ms[-1]), int(counts.sum()))
         share = counts[is_fraud].sum() / max(int(counts.sum()), 1)
         assert share <= MAX_FRAUD_SHARE, f"frauds are {share:.4%} of the payments"
-    return Summary(dict(zip(tags.NAMES, counts.tolist(), strict=True)), payments_path, labels_path)
+    counted = None if others is None else others.counts
+    return Summary(dict(zip(tags.NAMES, counts.tolist(), strict=True)), payments_path, labels_path, counted)
+
+
+def _beside(pieces: Iterator[Payments], others: EventFiles, start_ms: int, step_ms: int) -> Iterator[Payments]:
+    """Yield the same payments, and write what happens beside them."""
+    end_ms = start_ms
+    for piece in pieces:
+        end_ms += step_ms
+        others.beside(piece, end_ms)
+        yield piece
+    others.close(end_ms)
 
 
 def _gathered(pieces: Iterator[Payments]) -> Iterator[Payments]:

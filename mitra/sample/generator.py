@@ -75,15 +75,19 @@ def make_payments(world: World, *, days: int, start_ms: int) -> Iterator[Payment
     return _payments(world, days, start_ms)
 
 
-def _payments(world: World, days: int, start_ms: int) -> Iterator[Payments]:
-    honest = Honest(world, start_ms)
-    incidents = [Incidents(scenario, world, start_ms) for scenario in SCENARIOS]
-    # A day is cut into 1, 2, 4, … equal pieces.
+def piece_ms(world: World) -> int:
+    """Return the length of the pieces that payments are made in: a day cut into 1, 2, 4, … equal parts."""
     pieces = 1
     while len(world.customers) * PAYMENTS_A_DAY / pieces > _PIECE_PAYMENTS and pieces < _MOST_PIECES:
         pieces *= 2
-    step_ms = DAY_MS // pieces
-    for piece in range(days * pieces):
+    return DAY_MS // pieces
+
+
+def _payments(world: World, days: int, start_ms: int) -> Iterator[Payments]:
+    honest = Honest(world, start_ms)
+    incidents = [Incidents(scenario, world, start_ms) for scenario in SCENARIOS]
+    step_ms = piece_ms(world)
+    for piece in range(days * DAY_MS // step_ms):
         end_ms = start_ms + (piece + 1) * step_ms
         payments = honest.at_their_pace(end_ms - step_ms, end_ms)
         parts = [payments, *(each.among(payments, end_ms) for each in incidents)]

@@ -5,7 +5,7 @@ The time follows from the transaction's number alone, so a label needs no stream
 
 import numpy as np
 
-from mitra.sample.columns import Ints, Payments
+from mitra.sample.columns import Ints, Mask, Payments, Words
 from mitra.sample.streams import as_uniform, mix
 from mitra.sample.tags import IS_FRAUD
 
@@ -20,7 +20,12 @@ _SALT = np.uint64(0x6C6162656C)  # "label": apart from any other use of the numb
 
 def known_at_ms(payments: Payments) -> Ints:
     """Return the epoch ms at which each payment's label becomes known."""
-    uniform = as_uniform(mix(payments.id ^ _SALT))
+    return reported_ms(payments.id, payments.time_ms, np.array(IS_FRAUD)[payments.tag])
+
+
+def reported_ms(id: Words, time_ms: Ints, fraud: Mask) -> Ints:
+    """Return the epoch ms at which it becomes known of each transaction whether it was a fraud."""
+    uniform = as_uniform(mix(id ^ _SALT))
     reported = np.minimum(_SOONEST_MS - _MEAN_MS * np.log1p(-uniform), _LATEST_MS).astype(np.int64)
-    known: Ints = payments.time_ms + np.where(np.array(IS_FRAUD)[payments.tag], reported, SILENCE_MS)
+    known: Ints = time_ms + np.where(fraud, reported, SILENCE_MS)
     return known

@@ -102,14 +102,14 @@ class Texts:
         terminal = pa.array(payments.terminal)
         billing, shipping = self._addresses.of(payments)
         columns = {
-            "transaction_id": _hex_column(payments.id),
+            "transaction_id": hex_column(payments.id),
             "event_time": pa.array(payments.time_ms),
             "customer_id": arrow["customers"].take(pa.array(payments.customer)),
             "card_id": arrow["cards"].take(pa.array(2 * payments.customer + payments.card)),
             "terminal_id": arrow["terminals"].take(terminal),
             "merchant_id": arrow["merchants"].take(terminal),
             "merchant_category": arrow["categories"].take(terminal),
-            "device_id": _hex_column(payments.device, missing=payments.device == NO_DEVICE),
+            "device_id": hex_column(payments.device, missing=payments.device == NO_DEVICE),
             "amount": pa.array(payments.cents / 100),
             "currency": arrow["currency"].take(pa.array(self._home_country[payments.customer])),
             "country": arrow["countries"].take(pa.array(payments.country)),
@@ -125,7 +125,7 @@ class Texts:
         """Return the payments' labels as an Arrow table of plain columns."""
         names = pa.array(tags.NAMES)
         columns = {
-            "transaction_id": _hex_column(payments.id),
+            "transaction_id": hex_column(payments.id),
             "is_fraud": pa.array(np.array(tags.IS_FRAUD)[payments.tag]),
             "known_at": pa.array(known_at_ms(payments)),
             "scenario": names.take(pa.array(payments.tag)),
@@ -148,7 +148,7 @@ class Texts:
         return {name: pa.array(values) for name, values in texts.items()}
 
 
-def _hex_column(words: Words, missing: np.ndarray[tuple[int], np.dtype[np.bool_]] | None = None) -> pa.Array:
+def hex_column(words: Words, missing: np.ndarray[tuple[int], np.dtype[np.bool_]] | None = None) -> pa.Array:
     """Return an Arrow column of texts of 16 hexadecimal digits, null where `missing`."""
     digits = words.astype(">u8").tobytes().hex().encode()
     offsets = np.arange(len(words) + 1, dtype=np.int32) * _HEX_DIGITS

@@ -143,6 +143,7 @@ class DecideStage:
         parts: dict[int, list[PartBatch]] = {}
         reports: list[ReportBatch] = []
         control: list[Marker | RollCall] = []
+        told: list[bytes] = []
         out = Output()
         if self._revisions.open(bucket, state.revisions):
             self._keep_models()
@@ -165,6 +166,7 @@ class DecideStage:
             elif isinstance(message, Control):
                 out.acks += message.acks
                 out.changes += message.changes
+                told += message.figures
             elif isinstance(message, Revise):
                 self._prepare(bucket, message, state)
             elif isinstance(message, Load):
@@ -178,7 +180,7 @@ class DecideStage:
         if self._observer is not None and out.joined:
             out.observed += self._observer.labelled(out.joined)
         contenders = (one for decider in self._deciders.values() for one in decider.lineup.contenders)
-        out.figures = self._figures.due(self._clock()) + self._model_figures.due(self._clock(), contenders)
+        out.figures = told + self._figures.due(self._clock()) + self._model_figures.due(self._clock(), contenders)
         # Behind the parts of its batch: a marker says that none of an earlier revision comes after it.
         for message in control:
             self._told(bucket, message, state, out)

@@ -9,6 +9,7 @@ import numpy as np
 from control_stream.acks import Status
 from mitra.acks import ack_of
 from mitra.blueprint import Blueprint
+from mitra.clock_figures import ClockFigures
 from mitra.conflict import conflict_letter
 from mitra.decode import decode_payload, payload_fields
 from mitra.event_time import EARLIEST_MS
@@ -92,6 +93,8 @@ class HistoryStage:
         self._decided = bytes(kind for kind, event in enumerate(self._kinds) if event.decided)
         self._topics = blueprint.source_topics
         self._clocks: dict[int, dict[int, tuple[int, float]]] = {}
+        self._settled: dict[int, dict[int, tuple[int, float]]] = {}
+        self._figures = ClockFigures(subtask)
         self._opened_ms: dict[int, float] = {}
         self._no_events = no_events(blueprint.layout)
         self._no_touches = Touches(np.empty(0, dtype=np.uint8), np.empty(0, dtype=np.int32), [])
@@ -121,6 +124,12 @@ class HistoryStage:
                 yield bucket, self._ack(bucket, "running", self._revisions.running(bucket), message.attempt)
             else:
                 yield bucket, blob
+        yield from self._tell(bucket)
+
+    def _tell(self, bucket: int) -> Emit:
+        figures = self._figures.due(self._clock(), self._settled)
+        if figures:
+            yield bucket, encode(Control([], figures=figures))
 
     def _open(self, bucket: int, store: Store) -> None:
         if self._revisions.open(bucket, store):
@@ -210,6 +219,7 @@ class HistoryStage:
             key=batch.keys,
         )
         clock_ms = self._bucket_clock(bucket, batch.lane, batch.clock_ms)
+        self._settle(bucket, batch)
 
         def subject(touch: int) -> tuple[str, str]:
             return self._entities[touches.entity[touch]], touches.key[touch]
@@ -233,6 +243,14 @@ class HistoryStage:
             yield from _alerts(bucket, found)
         yield from self._due(bucket, store)
 
+    def _settle(self, bucket: int, batch: EventBatch) -> None:
+        """Note up to which event time nothing more is expected of a batch's lane, and how many of its events came late."""
+        lanes = self._settled.setdefault(bucket, {})
+        settled_ms = batch.clock_ms if batch.settled_ms < 0 else batch.settled_ms
+        before_ms, _ = lanes.get(batch.lane, (settled_ms, 0.0))
+        lanes[batch.lane] = max(settled_ms, before_ms), self._clock()
+        self._figures.came(len(batch.ids), len(batch.flags) - batch.flags.count(0))
+
     def waits(self, bucket: int) -> bool:
         """Tell whether a bucket waits for something absent: then `tick` is to be called."""
         return self._watching.waits(bucket)
@@ -241,16 +259,20 @@ class HistoryStage:
         """Tell what has been absent until now, on the event-time clock or, where nothing comes, on the wall clock."""
         self._open(bucket, store)
         yield from self._due(bucket, store)
+        yield from self._tell(bucket)
 
     def _due(self, bucket: int, store: Store) -> Emit:
         if not self._watching.waits(bucket):
             return
-        clock_ms = self._watching.clock_ms(bucket, self._clocks.get(bucket, {}), self._job.lanes)
+        lanes = self._settled.get(bucket, {})
+        clock_ms = self._watching.clock_ms(bucket, lanes, self._job.lanes)
         if clock_ms is None:
             return
         revision = self._revisions.nearest(self._revisions.running(bucket))
         marks = self._marks_reader(bucket, store)
-        yield from _alerts(bucket, self._watching.due(bucket, store, self._history, clock_ms, revision, marks))
+        told = list(self._watching.due(bucket, store, self._history, clock_ms, revision, marks))
+        self._figures.told(len(told), lanes, self._clock())
+        yield from _alerts(bucket, told)
 
     def _marks_reader(self, bucket: int, store: Store) -> Marks:
         marks = self._marks[bucket]

@@ -151,7 +151,7 @@ def test_a_replays_folder_is_judged_without_a_replay(
     pq.write_table(pa.table(table), folder / "done" / "decisions.parquet")
     (folder / "rules.yaml").write_text(
         "lists: [{name: mules, kind: block, by: customer}]\n"
-        "rules: [{id: big, when: 'amount > 500 and count(by=customer, over=\"1h\") > 1', outcome: review}]\n"
+        "rules: [{id: big, when: 'amount > 500 and count(by=customer, over=\"1h\", event=payment) > 1', outcome: review}]\n"
     )
     words = ["rules", "test", PIPELINE, str(folder / "rules.yaml"), "--on", str(folder / "done")]
     assert main(words) == 0

@@ -83,7 +83,7 @@ def test_events_of_all_types_enter_one_history_and_only_payments_are_decided(
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("logins.jsonl", "is no NAME=FILE; write it like login=logins.parquet"),
+        ("logins.jsonl", "is no NAME=FILE and no folder; write it like login=logins.parquet"),
         ("login=", "is no NAME=FILE"),
         ("logins=x.jsonl", "has no event type logins; allowed: login; did you mean"),
         ("payment=x.jsonl", "files of payment go behind --transactions"),
@@ -98,6 +98,16 @@ def test_a_wrong_file_of_events_is_told(pipeline: Pipeline, given: str, message:
 def test_several_files_of_a_type_are_one_input(pipeline: Pipeline, tmp_path: Path) -> None:
     paths = [lines(tmp_path / name, []) for name in ("one.jsonl", "two.jsonl")]
     assert event_files([f"login={path}" for path in paths], pipeline) == {"login": paths}
+
+
+def test_of_a_folder_the_files_called_as_types_count(pipeline: Pipeline, tmp_path: Path) -> None:
+    folder = tmp_path / "events"
+    folder.mkdir()
+    lines(folder / "others.jsonl", [])
+    with pytest.raises(MitraError, match="has no file called as an event type; allowed: login"):
+        event_files([str(folder)], pipeline)
+    login = lines(folder / "login.jsonl", [])
+    assert event_files([str(folder)], pipeline) == {"login": [login]}
 
 
 def test_the_command_refuses_before_it_reads(
