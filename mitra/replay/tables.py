@@ -110,7 +110,9 @@ def check_columns(event: EventType, columns: Sequence[str], source: str) -> None
         return
     hints = [f"{name}{': ' * bool(hint)}{hint}" for name in missing for hint in [did_you_mean(name, columns)]]
     found = ", ".join(name if name.isprintable() else ascii(name) for name in list(columns)[:20]) or "none"
-    raise MitraError(f"{source} has no column for {'; '.join(hints)}; its columns: {found}")
+    raise MitraError(
+        f"{source} has no column for {'; '.join(hints)}; its columns: {found}; of a folder every file is read: name those of {event.name} only"
+    )
 
 
 def row_bytes(row: dict[str, Any]) -> bytes:
