@@ -79,7 +79,7 @@ $(STAMPS)/packages: $(STAMPS)/venv requirements.lock
 	         $(BIN)/python -m pip install --disable-pip-version-check --no-build-isolation --require-hashes -r requirements.lock; }
 	@touch $@
 
-$(STAMPS)/package: $(STAMPS)/packages setup.py mitra/__init__.py
+$(STAMPS)/package: $(STAMPS)/packages setup.py mitra/__init__.py mitra/graph/graph.proto
 	@echo "== Mitra itself, editable"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@

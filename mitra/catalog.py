@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mitra.blueprint import Blueprint
+from mitra.graph.features import FEATURES
+from mitra.graph.settings import GraphSettings
 from mitra.pipeline import Pipeline
 from mitra.revision import Revision
 from mitra.schema import Entity, EventType
@@ -74,6 +76,7 @@ class Catalog:
     features: tuple[FeatureEntry, ...]
     model: str | None
     live: Live | None
+    graph: GraphSettings | None = None
 
 
 def make_catalog(
@@ -104,7 +107,7 @@ def make_catalog(
             importance=importance.get(name),
             rules=tuple(read.get(name, ())),
         )
-        for name in compiled.texts
+        for name in compiled.names
     )
     lists = (
         () if live is None else tuple(ListEntry(one, (entries or {}).get(name, 0)) for name, one in live.lists.items())
@@ -118,6 +121,7 @@ def make_catalog(
         features=features,
         model=None if loaded is None else loaded.reference,
         live=None if live is None else Live(revision, lists, rules),
+        graph=pipeline.graph,
     )
 
 
@@ -186,6 +190,7 @@ def document(catalog: Catalog) -> dict[str, Any]:
         ],
         "entities": [{"name": one.name, "fields": list(one.fields)} for one in catalog.entities],
         "label": catalog.label,
+        "graph": None if catalog.graph is None else _graph(catalog.graph),
         "model": catalog.model,
         "features": [
             {
@@ -216,6 +221,18 @@ def document(catalog: Catalog) -> dict[str, Any]:
             ],
         },
     }  # fmt: skip
+
+
+def _graph(graph: GraphSettings) -> dict[str, Any]:
+    return {
+        "nodes": [{"name": one.name, "field": one.field, "type": one.type} for one in graph.nodes],
+        "links": [list(link) for link in graph.links],
+        "windows": [duration_text(window) for window in graph.windows_ms],
+        "features": [
+            {"name": one.name, "type": one.type, "windowed": one.windowed, "option": one.option, "says": one.says}
+            for one in FEATURES.values()
+        ],
+    }
 
 
 def _type(event: EventType, name: str) -> str:

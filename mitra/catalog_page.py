@@ -3,7 +3,10 @@
 from collections.abc import Iterable, Sequence
 
 from mitra.catalog import Catalog, FeatureEntry
+from mitra.graph.features import FEATURES
+from mitra.graph.settings import GraphSettings
 from mitra.schema import EventType
+from rules.durations import duration_text
 
 _MOST_IMPORTANT = 30
 
@@ -19,6 +22,8 @@ def page(catalog: Catalog) -> str:
         lines += [f"What became known of a payment later is {_code(catalog.label)}.", ""]
     lines += ["## Features", ""]
     lines += _table(("feature", "type", "is", "histories asked", "rules"), map(_feature, catalog.features))
+    if catalog.graph is not None:
+        lines += _graph(catalog.graph)
     if catalog.model is not None:
         lines += _model(catalog)
     return "\n".join([*lines, *_live(catalog)]).rstrip() + "\n"
@@ -47,6 +52,19 @@ def _feature(one: FeatureEntry) -> tuple[str, str, str, str, str]:
     asks = dict.fromkeys(f"{ask.entity}: {ask.window}" for ask in one.asks)
     name = _code(one.name) + (" (put at run time)" if one.put_live else "")
     return name, one.type, _code(one.text), "; ".join(asks), ", ".join(one.rules)
+
+
+def _graph(graph: GraphSettings) -> list[str]:
+    lines = ["## The graph", ""]
+    lines += _table(("node", "by", "of type"), [(one.name, _code(one.field), one.type) for one in graph.nodes])
+    links = ", ".join(f"{one} to {other}" for one, other in graph.links)
+    lines += [f"A payment links {links}.", ""]
+    windows = " or ".join(f'over="{duration_text(window)}"' for window in graph.windows_ms)
+    rows = []
+    for one in FEATURES.values():
+        options = windows if one.windowed else f"{one.option}={' or '.join(graph.types)}" if one.option else ""
+        rows.append((_code(f'graph("{one.name}", by=…)'), one.type, one.says, options))
+    return lines + _table(("asked", "type", "is", "options"), rows)
 
 
 def _model(catalog: Catalog) -> list[str]:

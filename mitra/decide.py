@@ -25,11 +25,13 @@ from mitra.decision import (
 )
 from mitra.decode import decode_payload, payload_fields
 from mitra.feature_plan import FeaturePlan, Features
-from mitra.gather import Gathered, gather
+from mitra.gather import Gathered, assemble, gather
+from mitra.graph.settings import GraphSettings
+from mitra.graph_asking import NodeReader
+from mitra.graph_gather import PendingStore, Ready
 from mitra.history import CONFLICT, Store
 from mitra.lineup import Lineup, Scored
 from mitra.messages import PartBatch
-from mitra.micro import Micro
 from mitra.route import LATE
 from mitra.schema import Entity, EventType
 from mitra.stages import Clock
@@ -39,6 +41,9 @@ Array = np.ndarray[Any, Any]
 
 _UNJUDGED = Judgement([], [], {}, None, ())
 
+GRAPH = "graph"
+"""What `degraded` calls a graph that had no answer in time, to all that was asked about the payment."""
+
 MODEL = "model"
 """What `degraded` calls a model that isn't there, or failed on a transaction."""
 
@@ -47,7 +52,7 @@ MODEL = "model"
 class State:
     """The stores of one decide bucket: parts that wait, decisions made, labels that wait for theirs, revisions."""
 
-    pending: Store
+    pending: PendingStore
     decisions: Store
     waiting: Store
     revisions: Store
@@ -73,6 +78,8 @@ class Decided:
     letters: list[DeadLetter] = field(default_factory=list)
     pending_puts: dict[str, bytes] = field(default_factory=dict)
     pending_removes: list[str] = field(default_factory=list)
+    edges: list[tuple[str, bytes]] = field(default_factory=list)
+    """The links that payments decided for the first time make, under their ids."""
     judging_ms: float = 0.0
     first: dict[str, Record] = field(default_factory=dict)
     """The records of transactions decided for the first time, by id."""
@@ -93,12 +100,12 @@ class Decider:
         include_features: bool,
         scored: Sequence[str] = (),
         amount: str | None = None,
-        micro: Micro | None = None,
+        graph: GraphSettings | None = None,
     ) -> None:
         """Compile deciding; `events` are the pipeline's types, in order, and `fingerprint` names the plan in the parts that answer it.
 
         `scored` are the types that models are asked of; all, if none is named. `amount` is the feature that says what a payment is
-        worth, if records are to remember it; `micro` models fill their features before the others read them.
+        worth, if records are to remember it.
         """
         self._rules = rules
         self._kinds = events
@@ -113,19 +120,27 @@ class Decider:
         self._fingerprint = fingerprint
         self._include_features = include_features
         self._amount = None if amount is None else plan.numeric.get(amount)
-        self._micro = micro
+        self._graph = None if graph is None else NodeReader(graph, event)
 
     def decide(self, state: State, batches: Sequence[PartBatch], clock: Clock) -> Decided:
         """Decide what is complete. Nothing is written: `commit` does that with what this returns."""
         started_ms = clock()
         gathered, puts, removes = gather(state.pending, batches, self._fingerprint, self._plan.touch_width, self._names)
         out = Decided(pending_puts=puts, pending_removes=removes)
-        if not gathered.identities:
-            return out
+        return self._decided(state, gathered, out, started_ms, clock) if gathered.identities else out
+
+    def decide_ready(self, state: State, ready: Sequence[Ready], clock: Clock) -> Decided:
+        """Decide what was gathered with a graph. Nothing is written: `commit` does that with what this returns."""
+        started_ms = clock()
+        views = list({id(view): view for one in ready for view, _ in one.parts}.values())
+        complete = [(one.identity, one.parts) for one in ready]
+        gathered = assemble(complete, views, self._fingerprint, self._plan.touch_width, self._names)
+        gathered.graph = [one.said for one in ready]
+        return self._decided(state, gathered, Decided(), started_ms, clock)
+
+    def _decided(self, state: State, gathered: Gathered, out: Decided, started_ms: float, clock: Clock) -> Decided:
         events = self._values(gathered)
         out.features = features = self._plan.features(gathered, events)
-        if self._micro is not None:
-            self._micro.fill(features)
         count = len(events)
         entities, keys, arrivals = self._touched(gathered)
         scored = self._score(gathered, features, entities, keys)
@@ -133,6 +148,8 @@ class Decider:
         unanswered = self._unanswered(gathered)
         for row in scored.failed:
             unanswered.setdefault(row, []).append(MODEL)
+        silent = [row for row, said in enumerate(gathered.graph or ()) if said is None or not said.complete]
+        degraded = {row: unanswered.get(row, []) + [GRAPH] * (row in silent) for row in {*unanswered, *silent}}
         judging_ms = clock()
         judged = self._judged(gathered, events, features, entities, keys)
         amounts = self._amounts(features, count)
@@ -165,7 +182,7 @@ class Decider:
                     late=bool(gathered.flags[row] & LATE),
                     approximate=approximate.get(row, []),
                     reasons=scored.reasons.get(row, []),
-                    degraded=sorted(unanswered[row]) if row in unanswered else [],
+                    degraded=sorted(degraded[row]) if row in degraded else [],
                     entities=entities[row],
                     keys=keys[row],
                     rules=judgement.fired,
@@ -175,6 +192,7 @@ class Decider:
                     amount=amounts[row],
                 )
                 out.first[identity[0]] = record
+                self._note_links(identity[0], gathered.times_ms[row], events[row], out)
                 feature_row, duplicate = row, False
             else:
                 feature_row, duplicate = -1, True
@@ -201,6 +219,12 @@ class Decider:
     def has_rules(self) -> bool:
         """Whether there are rules or lists."""
         return self._rules is not None
+
+    def _note_links(self, identity: str, time_ms: int, values: Sequence[Any], out: Decided) -> None:
+        if self._graph is not None:
+            record = self._graph.record(identity, time_ms, values)
+            if record is not None:
+                out.edges.append((identity, record))
 
     @staticmethod
     def commit(state: State, decided: Decided) -> None:

@@ -4,13 +4,17 @@ Aggregates lie in a matrix whose columns are grouped by entity, so that what a h
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from mitra.gather import Gathered
+from mitra.graph.settings import GraphSettings
+from mitra.graph_asking import values_of
 from mitra.history import Plan
 from rules import CompiledFeatures, Signal
+from rules.tree import GraphNode
 
 _PATTERNS = 4096  # of inexact aggregates, each with the names of the features behind it, are remembered
 _FEW_TOUCHES = 64
@@ -67,12 +71,21 @@ class Features:
 class FeaturePlan:
     """How features are filled from the aggregates of a history plan: compiled once for a revision."""
 
-    def __init__(self, compiled: CompiledFeatures, plan: Plan, fields: Mapping[str, int]) -> None:
+    def __init__(
+        self,
+        compiled: CompiledFeatures,
+        plan: Plan,
+        fields: Mapping[str, int],
+        graph: GraphSettings | None = None,
+        graph_index: Mapping[str, int] | None = None,
+    ) -> None:
         """Lay out the aggregate matrix and the feature columns.
 
         `plan` begins with the aggregates of `compiled`; behind them may be those that only rules read. `fields` are the
-        places of the decided event's fields.
+        places of the decided event's fields; `graph_index` those of what the graph says, behind them.
         """
+        self._graph = graph
+        self._graph_index = graph_index or {}
         self._fields = fields
         self._place_of = {one.key: place for place, one in enumerate(plan.aggregates)}
         self.types: dict[str, str] = {name: compiled.types[name] for name in compiled.names}
@@ -137,7 +150,7 @@ class FeaturePlan:
                 values[np.isnan(values)] = fill
         texts: dict[str, list[str | None]] = {}
         if self.compiled.computed:
-            self._compute(gathered, events, matrix, numbers, texts)
+            self._compute(gathered, self._with_graph(gathered, events), matrix, numbers, texts)
         return Features(self.numeric, numbers, texts, matrix)
 
     def signals(
@@ -145,8 +158,12 @@ class FeaturePlan:
     ) -> list[tuple[Value, ...]]:
         """Return, by transaction, the values of what rules read, None for missing."""
         columns: list[Sequence[Value]] = []
+        events = self._with_graph(gathered, events)
         for signal in signals:
-            if signal.kind == "field":
+            if signal.kind == "graph":
+                place = self._graph_index[signal.name]
+                columns.append([event[place] for event in events])
+            elif signal.kind == "field":
                 place = self._fields[signal.name]
                 columns.append([event[place] for event in events])
             elif signal.kind == "aggregate":
@@ -160,6 +177,14 @@ class FeaturePlan:
             else:
                 columns.append(_values(features.numbers[:, features.numeric[signal.name]]))
         return list(zip(*columns, strict=True)) if columns else [()] * len(events)
+
+    def _with_graph(self, gathered: Gathered, events: Sequence[Sequence[Value]]) -> Sequence[Sequence[Value]]:
+        """Return the events' values with what the graph said behind them; events as they are without a graph."""
+        settings = self._graph
+        if settings is None:
+            return events
+        said = gathered.graph or [None] * len(events)
+        return [(*event, *values_of(settings, one)) for event, one in zip(events, said, strict=True)]
 
     def _compute(
         self,
@@ -216,14 +241,34 @@ class FeaturePlan:
     def approximate(self, gathered: Gathered) -> dict[int, list[str]]:
         """Return, by row, the features that used the edge of a tile."""
         found: dict[int, frozenset[str]] = {}
+        for row, said in enumerate(gathered.graph or ()):
+            names = frozenset() if said is None or 1 not in said.capped else self._capped(said.capped)
+            if names:
+                found[row] = names
         if gathered.approximate is None:
-            return {}
+            return {row: sorted(names) for row, names in found.items()}
         for touch in np.flatnonzero(gathered.approximate.any(axis=1)).tolist():
             row = int(gathered.rows[touch])
             if row >= 0:
                 names = self._names_of(int(gathered.entities[touch]), gathered.approximate[touch].tobytes())
                 found[row] = found.get(row, names) | names
         return {row: sorted(names) for row, names in found.items()}
+
+    @cached_property
+    def _graph_used(self) -> dict[str, frozenset[int]]:
+        """The values of the graph that each feature reads, through other features too."""
+        fields, expressions = len(self._fields), self.compiled.expressions
+
+        def used(name: str) -> frozenset[int]:
+            nodes = (node for node in expressions[name].tree.walk() if isinstance(node, GraphNode))
+            own = frozenset(self._graph_index[node.text] - fields for node in nodes)
+            return own.union(*(used(other) for other in expressions[name].features))
+
+        return {name: used(name) for name in expressions}
+
+    def _capped(self, capped: bytes) -> frozenset[str]:
+        """Return the features that read a value for which the graph looked no further than its bounds."""
+        return frozenset(name for name, places in self._graph_used.items() if any(capped[place] for place in places))
 
     def _names_of(self, entity: int, marked: bytes) -> frozenset[str]:
         """Return the features behind an entity's marked aggregates; a window reaches into tiles or doesn't, so few patterns occur."""

@@ -15,12 +15,11 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from mitra.graph_asking import Identity, Said
 from mitra.history import Store
 from mitra.messages import PartBatch, UnknownMessageError, cells, decode, encode
 
 Array = np.ndarray[Any, Any]
-Identity = tuple[str, int, int, int]
-"""(transaction id, topic, partition, offset): one record of the input."""
 
 _PENDING_VERSION = 1
 _HEAD = bytes((_PENDING_VERSION,))
@@ -59,9 +58,11 @@ class Gathered:
     texts: list[list[str | None]]
     keys: list[str]
     marks: dict[int, set[str]]
+    graph: list[Said | None] | None = None
+    """What the graph said of each record, None where it said nothing; no list at all without a graph."""
 
 
-class _View:
+class View:
     """A PartBatch with its columns as views, and where its rows go among those that are complete."""
 
     def __init__(self, batch: PartBatch) -> None:
@@ -77,9 +78,11 @@ class _View:
         self._touches: dict[int, list[int]] | None = None
 
     def identities(self) -> Iterator[Identity]:
+        """Return the record of each row."""
         return zip(self.batch.ids, self.batch.topics, self.partitions, self.offsets, strict=True)
 
     def touches_of(self, row: int) -> list[int]:
+        """Return the touches of a row."""
         if self._touches is None:
             self._touches = {}
             for touch, event in enumerate(self.events):
@@ -121,7 +124,7 @@ class _View:
         )
 
 
-_Parts = list[tuple[_View, int]]
+Parts = list[tuple[View, int]]
 
 
 def gather(
@@ -132,13 +135,13 @@ def gather(
     `entities` are the names of the plan's. Returns the complete records, and what the caller is to write to and remove from
     `pending` once all else has succeeded.
     """
-    views = [_View(batch) for batch in batches]
-    found: dict[Identity, _Parts] = {}
+    views = [View(batch) for batch in batches]
+    found: dict[Identity, Parts] = {}
     for view in views:
         for row, identity in enumerate(view.identities()):
             found.setdefault(identity, []).append((view, row))
-    complete: list[tuple[Identity, _Parts]] = []
-    waiting: dict[str, list[tuple[Identity, _Parts]]] = {}
+    complete: list[tuple[Identity, Parts]] = []
+    waiting: dict[str, list[tuple[Identity, Parts]]] = {}
     for identity, parts in found.items():
         view, row = parts[0]
         if len(parts) == view.expected[row]:
@@ -146,14 +149,14 @@ def gather(
         else:
             waiting.setdefault(identity[0], []).append((identity, parts))
     puts, removes = _settle_waiting(pending, waiting, complete, views)
-    return _assemble(complete, views, plan, width, entities), puts, removes
+    return assemble(complete, views, plan, width, entities), puts, removes
 
 
 def _settle_waiting(
     pending: Store,
-    waiting: dict[str, list[tuple[Identity, _Parts]]],
-    complete: list[tuple[Identity, _Parts]],
-    views: list[_View],
+    waiting: dict[str, list[tuple[Identity, Parts]]],
+    complete: list[tuple[Identity, Parts]],
+    views: list[View],
 ) -> tuple[dict[str, bytes], list[str]]:
     """Complete records with the parts that lie in `pending`; return what remains to be put there and removed."""
     puts: dict[str, bytes] = {}
@@ -168,7 +171,7 @@ def _settle_waiting(
                 kept[identity[1:]] = before + [encode(view.single(row)) for view, row in parts]
                 continue
             kept.pop(identity[1:], None)
-            restored = [_View(_part_batch(blob)) for blob in before]
+            restored = [View(_part_batch(blob)) for blob in before]
             views.extend(restored)
             complete.append((identity, [*((view, 0) for view in restored), *parts]))
         if kept:
@@ -197,13 +200,14 @@ def _part_batch(blob: bytes) -> PartBatch:
     return message
 
 
-def _assemble(
-    complete: list[tuple[Identity, _Parts]], views: list[_View], plan: int, width: int, entities: Sequence[str]
+def assemble(
+    complete: list[tuple[Identity, Parts]], views: list[View], plan: int, width: int, entities: Sequence[str]
 ) -> Gathered:
+    """Return complete records of some views for the `plan` whose widest entity has `width` aggregates."""
     payloads: list[bytes] = []
     history_ms: list[float] = []
     foreign_payloads: dict[int, list[str]] = {}
-    lasts: list[tuple[_View, int]] = []
+    lasts: list[tuple[View, int]] = []
     for place, (_, parts) in enumerate(complete):
         payload, answered = b"", 0.0
         for view, row in parts:
@@ -240,7 +244,7 @@ def _assemble(
     )
 
 
-def _marks(views: Sequence[_View]) -> dict[int, set[str]]:
+def _marks(views: Sequence[View]) -> dict[int, set[str]]:
     """Return, by row, the names of lists and snoozes that hold one of its entities."""
     found: dict[int, set[str]] = {}
     for view in views:
@@ -249,7 +253,7 @@ def _marks(views: Sequence[_View]) -> dict[int, set[str]]:
     return found
 
 
-def _places(view: _View, plan: int, entities: Sequence[str]) -> tuple[list[int], bytes]:
+def _places(view: View, plan: int, entities: Sequence[str]) -> tuple[list[int], bytes]:
     """Return the rows of a batch's touches and the places of their entities; -1 and any place for an entity that is gone."""
     rows = [view.rows[event] for event in view.events]
     if view.batch.plan == plan:
@@ -260,19 +264,19 @@ def _places(view: _View, plan: int, entities: Sequence[str]) -> tuple[list[int],
     return known, bytes(max(place, 0) for place in places)
 
 
-def _foreign(views: Sequence[_View], plan: int) -> Array | None:
+def _foreign(views: Sequence[View], plan: int) -> Array | None:
     if all(view.batch.plan == plan for view in views):
         return None
     return np.repeat([view.batch.plan != plan for view in views], [len(view.events) for view in views])
 
 
-def _values(views: Sequence[_View], plan: int, width: int) -> Array:
+def _values(views: Sequence[View], plan: int, width: int) -> Array:
     missing = np.float64(np.nan).tobytes()
     columns = [view.batch.values if view.batch.plan == plan else missing * (width * len(view.events)) for view in views]
     return np.frombuffer(b"".join(columns), dtype=np.float64).reshape(sum(len(view.events) for view in views), width)
 
 
-def _approximate(views: Sequence[_View], plan: int, width: int) -> Array | None:
+def _approximate(views: Sequence[View], plan: int, width: int) -> Array | None:
     if not any(view.batch.approximate for view in views):
         return None
     columns = [
@@ -284,5 +288,5 @@ def _approximate(views: Sequence[_View], plan: int, width: int) -> Array | None:
     return np.frombuffer(b"".join(columns), dtype=np.uint8).reshape(-1, width)
 
 
-def _texts(view: _View, plan: int) -> list[list[str | None]]:
+def _texts(view: View, plan: int) -> list[list[str | None]]:
     return (view.batch.texts if view.batch.plan == plan else None) or [[]] * len(view.events)

@@ -20,12 +20,14 @@ from pyflink.table import Schema, StreamTableEnvironment
 
 from mitra.blueprint import Blueprint
 from mitra.history import JOURNAL_EVENTS
+from mitra.job_graph import look_up, split
 from mitra.job_keys import MAX_PARALLELISM, spread_keys
 from mitra.job_log import decided_schema, write_log
 from mitra.job_monitor import WATCHED, build_monitor
+from mitra.job_types import message_type
 from mitra.pipeline import Pipeline
 from mitra.uids import Uids
-from operators.decide import ACK, ALERT, CHANGE, DEAD_LETTER, DECISION, MONITOR, OUTCOME, PROBE, DecideOperator
+from operators.decide import ACK, ALERT, CHANGE, DEAD_LETTER, DECISION, EDGE, MONITOR, OUTCOME, PROBE, DecideOperator
 from operators.govern import DECIDE, HISTORY, INTAKE, GovernOperator
 from operators.history import HistoryOperator
 from operators.intake import IntakeOperator
@@ -56,11 +58,16 @@ def build(env: StreamExecutionEnvironment, blueprint: Blueprint, history_cache_b
     )
     routed._j_data_stream.getTransformation().setBufferTimeout(0)
     _name(uids, "intake", routed)
+    asked: DataStream | None = None
+    if blueprint.pipeline.graph is not None:
+        routed, asked = split(tables, uids, routed)
     told = _told(tables, uids, "history", HISTORY, "message", message_type())
     answered = keyed(_union(routed, told), _BYTES()).process(
         HistoryOperator(blueprint, history_cache_bytes, JOURNAL_EVENTS), message_type()
     )
     _name(uids, f"history-of-{buckets}", answered)
+    if asked is not None:
+        answered = _union(answered, look_up(env, asked, blueprint.pipeline, uids))
     batched = _batch(tables, answered, batch_ms)
     told = _told(tables, uids, "decide", DECIDE, "ARRAY[message]", _messages_type())
     decided_type = [_TEXT(), Types.OBJECT_ARRAY(_BYTES()), Types.OBJECT_ARRAY(_BYTES())]
@@ -77,11 +84,6 @@ def build(env: StreamExecutionEnvironment, blueprint: Blueprint, history_cache_b
         topics = {MONITOR: blueprint.pipeline.topics.monitor}
         _write(env, tables, blueprint.pipeline, uids, "monitor", topics, _AT_LEAST_ONCE, source=WATCHED)
     return uids
-
-
-def message_type() -> Any:
-    """Return the type of what flows between stages: the key of a bucket, and a message."""
-    return Types.ROW_NAMED(["bucket", "message"], [_INT(), _BYTES()])
 
 
 def _send_at_once(stream: DataStream, first: str) -> DataStream:
@@ -277,6 +279,8 @@ def _sink(
         # A probe proves the way that decisions take.
         PROBE: topics.probe_results,
     }
+    if pipeline.graph is not None:
+        counted[EDGE] = topics.edges
     telling = {ACK: topics.control_acks, CHANGE: topics.control, MONITOR: topics.monitor}
     promise: dict[str, str] = {"sink.delivery-guarantee": pipeline.delivery}
     if pipeline.delivery == "exactly-once":

@@ -79,3 +79,7 @@ def spread_keys(count: int) -> tuple[int, ...]:
             keys[place] = key
         key += 1
     return tuple(keys[place] for place in range(count))
+
+
+LOOKUP_KEY = -1
+"""What intake's messages to the graph lookup have in the place of a bucket's key; they never reach a keyed stage."""

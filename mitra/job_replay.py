@@ -17,9 +17,10 @@ from pyflink.datastream import StreamExecutionEnvironment
 from control_stream import LiveSet
 from mitra.blueprint import Blueprint
 from mitra.errors import MitraError
-from mitra.job import keyed, message_type
+from mitra.job import keyed
 from mitra.job_keys import MAX_PARALLELISM
 from mitra.job_local import LocalSpec, configure
+from mitra.job_types import message_type
 from mitra.replay.intake import replay_pipeline
 from mitra.replay.prepared import PreparedInput
 from operators.history import HistoryOperator

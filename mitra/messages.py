@@ -15,7 +15,7 @@ from control_stream import Activate, Load, Mark
 from mitra.errors import MitraError
 
 EVENTS, LABELS, PARTS, PROBE, END, REPORTS, LETTERS, REVISE, MARKER, CONTROL, ROLL_CALL, ACTIVATE, LOAD = range(1, 14)
-ALERTS = 20
+ALERTS, ASKED, TOLD = range(20, 23)
 
 
 class EventBatch(msgspec.Struct, array_like=True):
@@ -149,6 +149,39 @@ class RollCall(msgspec.Struct, array_like=True):
     attempt: int
 
 
+class Asked(msgspec.Struct, array_like=True):
+    """n payments on their way to the graph lookup: `nodes` are the ids that each names, node after node, None for missing.
+
+    `plan` names the nodes and what is asked of them (`GraphSettings.fingerprint`).
+    """
+
+    plan: int
+    ids: list[str]
+    topics: bytes
+    partitions: bytes
+    offsets: bytes
+    times_ms: bytes
+    nodes: list[list[str | None]]
+
+
+class Told(msgspec.Struct, array_like=True):
+    """What the graph said of n payments, on its way to their decide bucket, and figures for the monitor topic.
+
+    `values` is float64[n, width], NaN for missing; `capped` u1[n, width]; `complete` u1[n] is 0 where a node had no answer.
+    """
+
+    plan: int
+    ids: list[str]
+    topics: bytes
+    partitions: bytes
+    offsets: bytes
+    width: int
+    values: bytes
+    capped: bytes
+    complete: bytes
+    figures: list[bytes] = []
+
+
 class Letters(msgspec.Struct, array_like=True):
     """Dead letters on their way to the sink, through history and decide like everything else."""
 
@@ -192,6 +225,8 @@ Message = (
     | RollCall
     | Activate
     | Load
+    | Asked
+    | Told
 )
 
 _KINDS: dict[int, tuple[int, type[Any]]] = {
@@ -209,6 +244,8 @@ _KINDS: dict[int, tuple[int, type[Any]]] = {
     ACTIVATE: (1, Activate),
     LOAD: (1, Load),
     ALERTS: (1, Alerts),
+    ASKED: (1, Asked),
+    TOLD: (1, Told),
 }
 _HEADS = {kind: bytes((number, version)) for number, (version, kind) in _KINDS.items()}
 _FEW_ROWS = 24

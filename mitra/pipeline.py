@@ -4,12 +4,13 @@
 every mistake. The texts of features are kept as texts: `pipeline.expression_schema()` is what they are compiled against.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from mitra.graph.settings import GraphSettings
 from mitra.monitoring.settings import Monitoring
 from mitra.retrain.settings import Retraining
 from mitra.schema import EVENT_NAME, Entity, EventType, HistoryLimits, Labels, Limits
@@ -38,6 +39,7 @@ class Topics:
     alerts: str
     monitor: str
     features: str
+    edges: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +56,6 @@ class ModelChoice:
     events: tuple[str, ...] = ()
     review: float | None = None
     block: float | None = None
-    segments: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
-    """Review and block by segment, which is the value of the feature `segment_by`."""
-    segment_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +126,7 @@ class Pipeline:
     log: Log | None = None
     monitoring: Monitoring | None = None
     retraining: Retraining | None = None
-    micro_models: Mapping[str, Path] = field(default_factory=dict)
-    """The folders of models whose scores other models read, by the name under which they do."""
+    graph: GraphSettings | None = None
 
     @cached_property
     def decided(self) -> EventType:
@@ -150,7 +148,7 @@ class Pipeline:
     @property
     def model_inputs(self) -> tuple[str, ...]:
         """The features a model is trained on, in order: those the file names, else all."""
-        return self.model.inputs if self.model and self.model.inputs else (*self.features, *self.micro_models)
+        return self.model.inputs if self.model and self.model.inputs else tuple(self.features)
 
     def event(self, name: str) -> EventType | None:
         """Return the event type of that name."""
@@ -180,11 +178,7 @@ class Pipeline:
         policy = self.policy()
         authorize = None if policy is None else policy.authorize
         return Context(
-            schema or self.expression_schema(),
-            self.features,
-            budget_us=self.rules_budget_us,
-            authorize=authorize,
-            scores=frozenset(self.micro_models),
+            schema or self.expression_schema(), self.features, budget_us=self.rules_budget_us, authorize=authorize
         )
 
 

@@ -38,6 +38,7 @@ def expression_schema(pipeline: Pipeline) -> ExpressionSchema:
         expression_bytes=pipeline.limits.expression_bytes,
         expression_depth=pipeline.limits.expression_depth,
         columns=DECISION_COLUMNS,
+        graph=pipeline.graph,
     )
 
 
@@ -56,6 +57,6 @@ def compile_checked(pipeline: Pipeline) -> tuple["CompiledFeatures | None", list
             f'found "{name}", which is a string; allowed: a feature that is a number, integer or boolean',
         )
         for place, name in enumerate(inputs)
-        if compiled.types.get(name) == "string"
+        if compiled.types[name] == "string"
     ]
     return compiled, problems

@@ -253,8 +253,8 @@ def monitor_schema() -> Schema:
     texts = {"type": "array", "items": {"type": "string"}}
     required: dict[str, Schema] = {
         "metric": {
-            "enum": ["rules", "rule", "model", "clock", "volume", "check", "drift", "quality", "alarm"],
-            "description": "counted by a subtask: of all rules, of one, of a model, how event time goes; the others by the monitor",
+            "enum": ["rules", "rule", "model", "clock", "volume", "check", "drift", "quality", "alarm", "graph"],
+            "description": "counted by a subtask: of all rules, of one, of a model, how event time goes, of lookups in the graph; the others by the monitor",
         },
         "from": _note(_TIME, "wall clock where a subtask counts, else event time"),
         "to": _TIME,
@@ -274,6 +274,7 @@ def monitor_schema() -> Schema:
         "batches": _note(count, "calls of the model"),
         "failed": _note(count, "payments that it failed on"),
         "spent_us": {"type": "number", "description": "microseconds of all its calls"},
+        "lookups": {"type": "object", "description": "how lookups in the graph went"},
         "events": _note(count, "of all types, once for each bucket that they touch"),
         "late": _note(count, "those among them that came later than their type's late_after"),
         "behind_ms": _note(bound, "how far event time is behind the wall clock; null: no lane brings anything"),

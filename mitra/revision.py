@@ -40,7 +40,7 @@ class Revision:
             return self.blueprint.compiled
         pipeline, schema = self.blueprint.pipeline, self.blueprint.schema
         try:
-            return self.blueprint.compile({**pipeline.features, **live})
+            return compile_features({**pipeline.features, **live}, schema)
         except ProblemsError:
             fitting: dict[str, str] = dict(pipeline.features)
             for name, text in live.items():
@@ -50,7 +50,7 @@ class Revision:
                     self.unfit.append(f"feature {name}")
                 else:
                     fitting[name] = text
-            return self.blueprint.compile(fitting)
+            return compile_features(fitting, schema)
 
     @cached_property
     def rules(self) -> RuleSet | None:
@@ -104,7 +104,9 @@ class Revision:
     @cached_property
     def feature_plan(self) -> FeaturePlan:
         """How features are filled from what histories answer."""
-        return FeaturePlan(self.compiled, self.plan, self.blueprint.pipeline.decided.index)
+        pipeline = self.blueprint.pipeline
+        index = self.blueprint.schema.graph_index
+        return FeaturePlan(self.compiled, self.plan, pipeline.decided.index, pipeline.graph, index)
 
 
 class Selection:

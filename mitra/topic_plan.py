@@ -20,6 +20,7 @@ Role = Literal[
     "control",
     "control acks",
     "monitor",
+    "edges",
 ]
 
 FOR_EVER = -1
@@ -83,6 +84,9 @@ def needed_topics(pipeline: Pipeline) -> tuple[TopicPlan, ...]:
         horizon_days = -(-pipeline.labels.horizon_ms // DAY_MS)
         plans.append(plan(topics.outcomes, "outcomes", shape.partitions, 1, max(30, horizon_days), 7, "Mitra"))
     plans.append(plan(topics.alerts, "alerts", shape.partitions, 1, 30, 1, "Mitra"))
+    if pipeline.graph is not None:
+        # The graph service is rebuilt from it, where it has no snapshot.
+        plans.append(plan(topics.edges, "edges", shape.partitions, 1, 366, 7, "Mitra"))
     # The log of all changes is what is live, in one order: it is never cut.
     control = (1, 1, shape.replication, FOR_EVER, FOR_EVER)
     plans.append(TopicPlan(topics.control, "control", *control, "you", most_partitions=1))

@@ -12,6 +12,7 @@ from mitra.errors import MitraError
 
 _KINDS = (
     # What Flink calls an operator -> the word in its uid. Numbers in Flink's names change with the plan and are dropped.
+    ("async wait operator", ""),
     ("KEYED PROCESS", ""),  # the stage itself
     ("KafkaSource", "records"),
     ("sink_topics", "records"),

@@ -21,7 +21,7 @@ from operators.interpreter import settle
 from operators.state import FlinkStore, MirroredStore
 from operators.subtask import subtask_of
 
-DECISION, DEAD_LETTER, OUTCOME, PROBE, ACK, CHANGE, MONITOR, ALERT, OBSERVED = "DXOPACMLB"
+DECISION, DEAD_LETTER, OUTCOME, PROBE, ACK, CHANGE, MONITOR, ALERT, OBSERVED, EDGE = "DXOPACMLBE"
 GRACE_MS = 60_000
 """Timers that fell due while the job was down fire before its first input. A label's deadline counts only after input has
 flowed this long, for its transaction may lie in the backlog."""
@@ -70,22 +70,28 @@ class DecideOperator(KeyedProcessFunction):
         out = self._stage.process(bucket, self._state, map(bytes, value))
         for due_ms in out.due_ms:
             ctx.timer_service().register_processing_time_timer(due_ms)
-        self._poll_at(bucket, out.poll_ms, ctx)
+        self._call_at(bucket, out.poll_ms, out.wait_ms, ctx)
         yield from output_rows(out, self._log)
 
-    def _poll_at(self, bucket: int, poll_ms: int | None, ctx: KeyedProcessFunction.Context) -> None:
-        if poll_ms is not None and bucket not in self._polls:
+    def _call_at(
+        self, bucket: int, poll_ms: int | None, wait_ms: int | None, ctx: KeyedProcessFunction.Context
+    ) -> None:
+        """Have the timer called for what is due first. Deadlines come in their order: one that is set is never too late."""
+        times = [at_ms for at_ms in (poll_ms, wait_ms) if at_ms is not None]
+        if times and bucket not in self._polls:
             self._polls.add(bucket)
-            ctx.timer_service().register_processing_time_timer(poll_ms | 1)  # odd: labels fall due at full hours
+            ctx.timer_service().register_processing_time_timer(min(times) | 1)  # odd: labels fall due at full hours
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Row]:
-        """Say which models are loaded, or give up on labels whose transaction never came."""
+        """Say which models are loaded and decide what the graph left waiting, or give up on labels without a transaction."""
         if timestamp & 1:
             bucket = self._bucket_of[ctx.get_current_key()]
             self._polls.discard(bucket)
-            out = self._stage.poll(bucket)
-            self._poll_at(bucket, out.poll_ms, ctx)
-            yield from output_rows(out, self._log)
+            self._pending.use(bucket)
+            polled, waited = self._stage.poll(bucket), self._stage.expire_waits(bucket, self._state)
+            self._call_at(bucket, polled.poll_ms, waited.wait_ms, ctx)
+            yield from output_rows(polled, self._log)
+            yield from output_rows(waited, self._log)
             return
         now_ms = time.time() * 1000
         if self._first_input_ms is None or now_ms < self._first_input_ms + GRACE_MS:
@@ -112,6 +118,8 @@ def _records(out: Output) -> Iterator[Row]:
         yield _row(DECISION, decisions)
     if out.outcomes:
         yield _row(OUTCOME, out.outcomes)
+    if out.edges:
+        yield _row(EDGE, out.edges)
     if out.letters:
         yield _row(DEAD_LETTER, [("", letter) for letter in out.letters])
     if out.alerts:

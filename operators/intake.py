@@ -11,7 +11,7 @@ from pyflink.datastream.state import ValueStateDescriptor
 
 from mitra.blueprint import Blueprint
 from mitra.held_records import HeldRecords
-from mitra.job_keys import spread_keys
+from mitra.job_keys import LOOKUP_KEY, spread_keys
 from mitra.route import Lane
 from mitra.stages.intake import Intake
 from operators.state import FlinkStore
@@ -35,7 +35,7 @@ class IntakeOperator(KeyedProcessFunction):
         """Compile the stage."""
         job = self._blueprint.pipeline.job
         self._intake = Intake(self._blueprint, subtask=subtask_of(runtime_context))
-        self._keys = spread_keys(job.buckets)
+        self._keys = (*spread_keys(job.buckets), LOOKUP_KEY)
         self._lane_of = {key: lane for lane, key in enumerate(spread_keys(job.lanes))}
         self._state = runtime_context.get_state(ValueStateDescriptor("lane", Types.PICKLED_BYTE_ARRAY()))
         self._store = FlinkStore(runtime_context, "held_records")

@@ -18,7 +18,7 @@ from mitra.replay.frames import frame_of, write_frame
 from mitra.replay.intake import ReplayIntake
 from mitra.stages.decide import DecideStage
 from operators.interpreter import settle
-from operators.state import FlinkStore
+from operators.state import FlinkStore, MirroredStore
 
 
 class ReplayIntakeOperator(FlatMapFunction):
@@ -51,8 +51,9 @@ class ReplayDecideOperator(KeyedProcessFunction):
         """Compile the stage and load the model."""
         self._stage = DecideStage(self._blueprint)
         self._bucket_of = {key: bucket for bucket, key in enumerate(spread_keys(self._blueprint.pipeline.job.buckets))}
+        self._pending = MirroredStore(runtime_context, "pending_parts")
         self._state = State(
-            pending=FlinkStore(runtime_context, "pending_parts"),
+            pending=self._pending,
             decisions=FlinkStore(runtime_context, "decisions"),
             waiting=FlinkStore(runtime_context, "waiting_labels"),
             revisions=FlinkStore(runtime_context, "revisions"),
@@ -61,7 +62,9 @@ class ReplayDecideOperator(KeyedProcessFunction):
 
     def process_element(self, value: bytes, ctx: KeyedProcessFunction.Context) -> Iterator[bytes]:
         """Take one message of a bucket."""
-        out = self._stage.process(self._bucket_of[ctx.get_current_key()], self._state, (bytes(value),))
+        bucket = self._bucket_of[ctx.get_current_key()]
+        self._pending.use(bucket)
+        out = self._stage.process(bucket, self._state, (bytes(value),))
         for decided in out.decided:
             yield frame_of(decided, [], 0)
         if out.letters or out.ends or out.observed:

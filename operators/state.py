@@ -61,6 +61,10 @@ class MirroredStore:
         self._state.put_all(entries)
         self._mirror.update(entries)
 
+    def items(self) -> list[tuple[str, bytes]]:
+        """Return all entries of the bucket."""
+        return list(self._mirror.items())
+
     def remove(self, key: str) -> None:
         """Forget a key; one that is not there is no error."""
         if key in self._mirror:

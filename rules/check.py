@@ -7,7 +7,19 @@ from typing import Literal, cast
 
 from rules import tree
 from rules.aggregates import aggregate, speed
-from rules.grammar import AGGREGATES, FOREIGN, FOREIGN_OPERATORS, FUNCTIONS, INSTEAD, LATER, MAX_TEXT, OPERATORS, SPEED
+from rules.grammar import (
+    AGGREGATES,
+    FOREIGN,
+    FOREIGN_OPERATORS,
+    FUNCTIONS,
+    GRAPH,
+    INSTEAD,
+    LATER,
+    MAX_TEXT,
+    OPERATORS,
+    SPEED,
+)
+from rules.graph import graph
 from rules.names import IN_STEP, Scope, resolve, resolve_part
 from rules.parse import continues
 from rules.problems import Source, closest
@@ -230,6 +242,8 @@ class Checker:
             return speed(self, found)
         if name in AGGREGATES:
             return aggregate(self, found)
+        if name == GRAPH:
+            return graph(self, found)
         node = scalar(self, found)
         if node is not None:
             return node

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from rules.plan import Aggregate
 from rules.sequences.asked import SequenceAsked
-from rules.tree import AggregateNode, Call, Constant, FeatureNode, FieldNode, Node, TimeNode
+from rules.tree import AggregateNode, Call, Constant, FeatureNode, FieldNode, GraphNode, Node, TimeNode
 
 RULE_US = 0.15
 """Of asking a rule at all: its values picked, its function called."""
@@ -49,7 +49,7 @@ def node_us(node: Node) -> float:
     """Return the cost of one node without those below it."""
     if isinstance(node, Constant):
         return 0.0
-    if isinstance(node, FieldNode | TimeNode | FeatureNode | AggregateNode):
+    if isinstance(node, FieldNode | TimeNode | FeatureNode | AggregateNode | GraphNode):
         return _READ_US
     if isinstance(node, Call):
         return _CALL_US.get(node.function, _NODE_US)

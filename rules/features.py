@@ -26,7 +26,7 @@ class CompiledFeatures:
 
     A `direct` feature is aggregate i, or its stand-in where that is missing: (i, stand-in or None). The others are
     `computed` by `function(values of the decided event's fields, values of the needed aggregates, event time in ms)`,
-    which gives their values in that order; None is missing. Values are plain Python's (no NumPy scalars). It never raises.
+    which gives their values in that order; None is missing. What the graph says stands behind the fields. Values are plain Python's (no NumPy scalars). It never raises.
     `uses` tells for each feature the aggregates behind it, through other features too.
     """
 
@@ -183,6 +183,11 @@ def _function(
     index = schema.decided.index
     opening = [
         (local, f"F[{index[signal.name]}]") for signal, local in writer.signals.items() if signal.kind == "field"
+    ]
+    opening += [
+        (local, f"F[{schema.graph_index[signal.name]}]")
+        for signal, local in writer.signals.items()
+        if signal.kind == "graph"
     ]
     asked = {place[signal.name]: local for signal, local in writer.signals.items() if signal.kind == "aggregate"}
     needed = tuple(sorted(asked))

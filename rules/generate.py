@@ -17,6 +17,7 @@ from rules.tree import (
     Constant,
     FeatureNode,
     FieldNode,
+    GraphNode,
     Logic,
     Member,
     Negative,
@@ -34,9 +35,9 @@ Risk = Literal["number", "integer"]
 
 
 class Signal(NamedTuple):
-    """Something an expression reads: a field or feature by name, an aggregate by key."""
+    """Something an expression reads: a field or feature by name, an aggregate or what the graph says by its text."""
 
-    kind: Literal["field", "aggregate", "feature", "time"]
+    kind: Literal["field", "aggregate", "feature", "graph", "time"]
     name: str
 
 
@@ -49,6 +50,8 @@ def signal_of(node: Node) -> Signal | None:
             return Signal("feature", node.name)
         case AggregateNode():
             return Signal("aggregate", node.text)
+        case GraphNode():
+            return Signal("graph", node.text)
         case _:
             return None
 
@@ -100,6 +103,7 @@ class Writer:
             TimeNode: self._time,
             FeatureNode: self._feature,
             AggregateNode: self._aggregate,
+            GraphNode: self._graph,
             Arithmetic: self._arithmetic,
             Negative: self._negative,
             Compare: self._compare,
@@ -191,7 +195,7 @@ class Writer:
         return Code(name, (*code.missing, f"({name} := {code.text}) is None"), bare=True)
 
     def _read(self, signal: Signal, kind: str) -> Code:
-        prefix = {"field": "v", "aggregate": "a", "feature": "x", "time": "T"}[signal.kind]
+        prefix = {"field": "v", "aggregate": "a", "feature": "x", "graph": "g", "time": "T"}[signal.kind]
         local = self.signals.setdefault(signal, f"{prefix}{len(self.signals)}")
         self.kinds[signal] = kind
         return Code(local, (f"{local} is None",), bare=True)
@@ -212,6 +216,9 @@ class Writer:
 
     def _aggregate(self, node: AggregateNode) -> Code:
         return self._read(Signal("aggregate", node.text), node.type)
+
+    def _graph(self, node: GraphNode) -> Code:
+        return self._read(Signal("graph", node.text), node.type)
 
     def _arithmetic(self, node: Arithmetic) -> Code:
         whole_numbers = node.type == "integer"

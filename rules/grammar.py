@@ -87,6 +87,7 @@ AGGREGATES: dict[Function, AggregateShape] = {
 }
 OPTIONS = ("by", "over", "last", "delay", "where", "event")
 SPEED = "speed_kmh"
+GRAPH = "graph"
 SESSION = "session"
 MAX_LAST = 1_000
 """Of last=: the newest events are read one by one, and histories keep some thousands."""
@@ -94,11 +95,10 @@ MAX_LAST = 1_000
 MAX_TEXT = 1_000
 """Characters of a text in quotes."""
 
-FUNCTIONS = (*SCALARS, *AGGREGATES, SPEED)
+FUNCTIONS = (*SCALARS, *AGGREGATES, SPEED, GRAPH)
 
 LATER = {
     "profile": "facts from profiles can't be asked yet",
-    "graph": "facts from the graph can't be asked yet",
 }
 INSTEAD = {
     "len": "count(...) counts events; the length of a text can't be asked",

@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Collection, Mapping
 
-from rules.grammar import AGGREGATES, SPEED
+from rules.grammar import AGGREGATES, GRAPH, SPEED
 
 
 def references(tree: ast.expr, names: Collection[str]) -> dict[str, ast.Name]:
@@ -13,7 +13,7 @@ def references(tree: ast.expr, names: Collection[str]) -> dict[str, ast.Name]:
     while todo:
         node = todo.pop()
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            if node.func.id not in AGGREGATES and node.func.id != SPEED:
+            if node.func.id not in AGGREGATES and node.func.id not in {SPEED, GRAPH}:
                 todo += [*node.args, *node.keywords]
         elif isinstance(node, ast.Name):
             if node.id in names:

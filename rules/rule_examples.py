@@ -7,6 +7,7 @@ is a field. So an example says what matters, and no more.
 from collections.abc import Iterable, Mapping
 
 from mitra.errors import Problem
+from mitra.graph.features import FEATURES
 from rules.expression import Expression
 from rules.features import check_expressions
 from rules.generate import Signal
@@ -18,7 +19,7 @@ from rules.rule_check import compile_rules
 from rules.rule_file import Example, RuleInFile
 from rules.schema import ExpressionSchema
 from rules.sequences.examples import sequence_problems
-from rules.tree import AggregateNode, Node, TimeNode
+from rules.tree import AggregateNode, GraphNode, Node, TimeNode
 
 _WORDS = {True: "fires", False: "doesn't fire", None: "can't be decided"}
 _SHOWN = 12
@@ -57,6 +58,10 @@ class _Run:
         self._features = {name: one for name, one in features.items() if name in needed}
         read = (condition, *self._features.values())
         self._aggregates = {one.key: one.value_type for expression in read for one in expression.aggregates}
+        nodes = [node for expression in read for node in expression.tree.walk() if isinstance(node, GraphNode)]
+        self._graph: dict[str, ValueType] = {
+            node.text: FEATURES[node.column.name].type for node in nodes if node.column
+        }
         self._clocked = any(isinstance(node, TimeNode) for one in read for node in one.tree.walk())
 
     def problems(self, example: Example, rule_id: str) -> list[Problem]:
@@ -91,6 +96,8 @@ class _Run:
                 return self._features[signal.name].type
             case "aggregate":
                 return self._aggregates[signal.name]
+            case "graph":
+                return self._graph[signal.name]
             case _:
                 return self._schema.decided.by_name[signal.name].type
 
@@ -129,10 +136,13 @@ class _Run:
                 signal, kind = Signal("feature", text), self._features[text].type
             else:
                 key = self._key(text)
-                if key not in self._aggregates:
+                if key in self._graph:
+                    signal, kind = Signal("graph", key), self._graph[key]
+                elif key in self._aggregates:
+                    signal, kind = Signal("aggregate", key), self._aggregates[key]
+                else:
                     problems.append(Problem(path, "is nothing that the rule reads", self._reads(), example.line))
                     continue
-                signal, kind = Signal("aggregate", key), self._aggregates[key]
             if _fits(value, kind):
                 values[signal] = value
             else:
@@ -140,15 +150,15 @@ class _Run:
         return values
 
     def _key(self, text: str) -> str:
-        """Return the canonical text of an aggregate, or the text itself if it is none."""
+        """Return the canonical text of an aggregate or of what the graph says, or the text itself if it is none."""
         try:
             node: Node = check_expressions({"given_": text}, self._schema, "examples")["given_"].tree
         except ExpressionsError:
             return text
-        return node.text if isinstance(node, AggregateNode) else text
+        return node.text if isinstance(node, AggregateNode | GraphNode) else text
 
     def _reads(self) -> str:
-        names = [*self._features, *self._aggregates]
+        names = [*self._features, *self._aggregates, *self._graph]
         shown_ = f"{', '.join(names[:_SHOWN])}{' …' if len(names) > _SHOWN else ''}"
         return f"it reads {shown_}" if names else "it reads only fields of the event: give them under event"
 

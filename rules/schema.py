@@ -4,7 +4,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from mitra.graph.features import FEATURES, Column
+from mitra.graph.settings import GraphSettings
 from mitra.schema import Entity, EventType, Field, Labels
+from rules.durations import duration_text
 
 
 @dataclass(frozen=True)
@@ -24,11 +27,20 @@ class ExpressionSchema:
     expression_bytes: int = 4_096
     expression_depth: int = 32
     columns: frozenset[str] = frozenset()
+    graph: GraphSettings | None = None
 
     @cached_property
     def decided(self) -> EventType:
         """The first event type that decisions are made on. All have its fields."""
         return next(event for event in self.events if event.decided)
+
+    @cached_property
+    def graph_index(self) -> dict[str, int]:
+        """Where what the graph says stands behind the values of a decided event, by its text; empty without a graph."""
+        if self.graph is None:
+            return {}
+        asked = [graph_text(node.name, column) for node in self.graph.nodes for column in self.graph.columns]
+        return {text: len(self.decided.fields) + place for place, text in enumerate(asked)}
 
     @cached_property
     def entity_by_name(self) -> dict[str, Entity]:
@@ -43,6 +55,13 @@ class ExpressionSchema:
     def with_history_of(self, entity: Entity) -> tuple[EventType, ...]:
         """Return the event types that reach the entity's history: those that have all the fields of its key."""
         return tuple(event for event in self.events if event.own_names.issuperset(entity.fields))
+
+
+def graph_text(node: str, column: Column) -> str:
+    """Return the canonical text of what is asked of a node."""
+    option = f", {FEATURES[column.name].option}={column.kind}" if column.kind else ""
+    window = f", over={duration_text(column.over_ms)}" if column.over_ms else ""
+    return f'graph("{column.name}", by={node}{option}{window})'
 
 
 def stored_fields(events: Iterable[EventType]) -> Mapping[str, Field]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from mitra.graph.features import Column
 from rules.plan import Aggregate, ValueType
 
 NodeType = ValueType | Literal["time", "unknown"]
@@ -71,6 +72,14 @@ class AggregateNode(Node):
     """What a history answers."""
 
     aggregate: Aggregate | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class GraphNode(Node):
+    """What the graph says of a node that the event names."""
+
+    node: str = ""
+    column: Column | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,7 +18,7 @@ from mitra.pipeline import Pipeline
 from mitra.revision import Revision
 from rules import CompiledFeatures, Expression, RuleSet, Signal
 from rules.plan import Value
-from rules.tree import AggregateNode, FieldNode
+from rules.tree import AggregateNode, FieldNode, GraphNode
 
 _ROWS = 20_000
 _TEXTS = pa.list_(pa.string())
@@ -69,6 +69,8 @@ class _Reader:
                     self._columns.setdefault(Signal("field", node.name), name)
                 case AggregateNode() as node:
                     self._columns.setdefault(Signal("aggregate", node.text), name)
+                case GraphNode() as node:
+                    self._columns.setdefault(Signal("graph", node.text), name)
         self._computed: list[tuple[Signal, Expression]] = []
         wanted = list(rules.signals)
         if self._money is not None:

@@ -33,6 +33,7 @@ COMMANDS = {
     "explain": "one decision on one page: what decided it, why, and what is usual for whom it is about",
     "models": "models of a running job: push, list, promote, share, retire, roll back",
     "control": "what is live and who runs it, who changed what, the way back, what is live as files",
+    "graph": "the graph service: serve it, load links and labels into it",
     "sample": "seeded sample payments and their labels",
     "schema": "the JSON Schema of a message",
     "kafka": "a real single-node Kafka, for development",

@@ -35,6 +35,10 @@ class MemoryStore:
         """Forget a key; one that is not there is no error."""
         self.data.pop(key, None)
 
+    def items(self) -> list[tuple[str, bytes]]:
+        """Return all entries."""
+        return list(self.data.items())
+
 
 # A header's key is `entity NUL key`. Every other key starts with NUL, its kind, and ends with the header's key, so no
 # entity key, whatever characters it holds, can name another's value.

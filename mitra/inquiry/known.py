@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from mitra.schema import EventType
 from rules import CompiledFeatures, Expression, Signal
 from rules.plan import Value
-from rules.tree import AggregateNode, Call, Constant, FieldNode, Node
+from rules.tree import AggregateNode, Call, Constant, FieldNode, GraphNode, Node
 
 Known = dict[Signal, Value]
 
@@ -28,13 +28,12 @@ def known_values(
     known: Known = {}
     if values is not None:
         known = {Signal("field", field.name): value for field, value in zip(event.fields, values, strict=True)}
-    for name in compiled.names:
+    for name, expression in compiled.expressions.items():
         if features is None or name not in features:
             continue
         value = features[name]
         known[Signal("feature", name)] = value
-        expression = compiled.expressions.get(name)  # a micro model's score has none
-        behind = None if expression is None else _behind(expression.tree, value)
+        behind = _behind(expression.tree, value)
         if behind is not None:
             known.setdefault(behind, value)
     return _with_computed(known, compiled, time_ms)
@@ -55,6 +54,8 @@ def _behind(tree: Node, value: Value) -> Signal | None:
             return Signal("field", tree.name)
         case AggregateNode():
             return Signal("aggregate", tree.text)
+        case GraphNode():
+            return Signal("graph", tree.text)
         case Call(function="default", parts=(AggregateNode() as inner, Constant() as instead)) if (
             value != instead.value
         ):
@@ -64,7 +65,7 @@ def _behind(tree: Node, value: Value) -> Signal | None:
 
 
 def _with_computed(known: Known, compiled: CompiledFeatures, time_ms: int) -> Known:
-    waiting = [name for name in compiled.expressions if Signal("feature", name) not in known]
+    waiting = [name for name in compiled.names if Signal("feature", name) not in known]
     found = True
     while found:
         found = False

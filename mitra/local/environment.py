@@ -39,6 +39,8 @@ def environment(
     env["VIRTUAL_ENV"] = str(programs.parent)
     home = java_home(inherited)
     env["JAVA_HOME"] = str(home)
+    # The lookup in the graph gets a worker of its own, as on a cluster; else it would be a thread of this process.
+    env["_python_worker_execution_mode"] = "process"
     if heap_mb is not None:
         env["JVM_ARGS"] = f"-Xmx{heap_mb}m"
     if logs is not None:

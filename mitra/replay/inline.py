@@ -12,7 +12,7 @@ from mitra.decide import Decided, State
 from mitra.errors import MitraError
 from mitra.history import MemoryStore
 from mitra.pipeline import Pipeline
-from mitra.replay.intake import ReplayIntake
+from mitra.replay.intake import ReplayIntake, patient
 from mitra.replay.prepared import PreparedInput
 from mitra.stages.decide import DecideStage
 from mitra.stages.history import HistoryStage
@@ -22,7 +22,7 @@ CACHE_BYTES = 256 << 20
 
 def inline_pipeline(pipeline: Pipeline) -> Pipeline:
     """Return a pipeline cut into one bucket, without its model: what is asked for are features."""
-    return replace(pipeline, job=replace(pipeline.job, buckets=1, lanes=1), model=None, log=None)
+    return replace(patient(pipeline), job=replace(pipeline.job, buckets=1, lanes=1), model=None, log=None)
 
 
 def replay_inline(

@@ -10,12 +10,15 @@ from pathlib import Path
 from mitra.blueprint import Blueprint
 from mitra.decode import Event
 from mitra.hashing import text_hash
-from mitra.messages import End, encode
+from mitra.messages import End, Told, encode
 from mitra.pipeline import Pipeline, load_pipeline
+from mitra.replay.graph import ReplayGraph
 from mitra.replay.prepared import PreparedBatch, PreparedInput
 from mitra.reports import LabelNote, Report, note_batches, report_batches
 from mitra.route import Lane, Router, Source, readers_of
 from mitra.stages import Clock, wall_clock_ms
+
+NO_DEADLINE_MS = 1 << 52
 
 
 def replay_pipeline(path: str | Path, parallelism: int) -> Pipeline:
@@ -23,8 +26,14 @@ def replay_pipeline(path: str | Path, parallelism: int) -> Pipeline:
 
     A replay keeps no state, so unlike the live job it is free to choose.
     """
-    pipeline = load_pipeline(path)
+    pipeline = patient(load_pipeline(path))
     return replace(pipeline, job=replace(pipeline.job, buckets=parallelism, lanes=1))
+
+
+def patient(pipeline: Pipeline) -> Pipeline:
+    """Return a pipeline without deadlines: in a replay every answer comes, and is waited for."""
+    graph = pipeline.graph
+    return pipeline if graph is None else replace(pipeline, graph=replace(graph, deadline_ms=NO_DEADLINE_MS))
 
 
 class ReplayIntake:
@@ -42,6 +51,9 @@ class ReplayIntake:
         self._monitored = pipeline.monitoring is not None
         self._lane = Lane(0)
         self._offset = 0
+        self._decided = [event.decided for event in pipeline.events]
+        graph = pipeline.graph
+        self._graph = None if graph is None else ReplayGraph(graph, pipeline.decided, self._buckets)
 
     def process(self, number: int) -> Iterator[tuple[int, bytes]]:
         """Route batch `number`; the number behind the last one sends the end to every bucket."""
@@ -58,6 +70,8 @@ class ReplayIntake:
             yield bucket, encode(reports)
         sources = [Source(kind, 0, self._offset + place) for place, kind in enumerate(batch.kinds)]
         self._offset += len(sources)
+        for bucket, told in self._told(batch, sources):
+            yield bucket, encode(told)
         for bucket, routed in self._router.route(self._lane, batch.events, sources, self._clock(), 0):
             yield bucket, encode(routed)
 
@@ -74,6 +88,19 @@ class ReplayIntake:
             (Report(batch.events[row].id, label, known_at, known_at, ""), source, b"")
             for row, label, known_at in [*found, *batch.corrections]
         ]
+
+    def _told(self, batch: PreparedBatch, sources: list[Source]) -> Iterator[tuple[int, Told]]:
+        """Return what the graph says of the batch's payments: it comes before their parts, and passes history."""
+        if self._graph is None:
+            return
+        rows = [row for row, kind in enumerate(batch.kinds) if self._decided[kind]]
+        labels = [
+            (batch.events[row].id, label, known_at)
+            for row, (label, known_at) in enumerate(zip(batch.labels, batch.known_at_ms, strict=True))
+            if label is not None
+        ]
+        labels += [(batch.events[row].id, label, known_at) for row, label, known_at in batch.corrections]
+        yield from self._graph.tell([batch.events[row] for row in rows], [sources[row] for row in rows], labels)
 
     def _notes(self, batch: PreparedBatch) -> Iterator[LabelNote]:
         """Return a note for every entity of each labelled event, and one more for each later version of its label."""

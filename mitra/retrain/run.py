@@ -119,9 +119,7 @@ def _read(pipeline: Pipeline, rows: Path, order: "Order", features: list[str] | 
 
     assert order.test is not None, "retraining has a test window"
     span = Span(order.train.from_ms, order.test.to_ms)
-    return read_dataset(
-        rows / DECISIONS, _labels(pipeline, rows), features, span, among=(*pipeline.features, *pipeline.micro_models)
-    )
+    return read_dataset(rows / DECISIONS, _labels(pipeline, rows), features, span, among=tuple(pipeline.features))
 
 
 def _labels(pipeline: Pipeline, rows: Path) -> "LabelSource":

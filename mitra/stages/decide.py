@@ -1,6 +1,6 @@
 """Decide: the parts of one bucket in, decisions, outcomes and dead letters out."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -14,6 +14,9 @@ from mitra.dead_letter import DeadLetter
 from mitra.decide import Decided, Decider, State
 from mitra.decision import Decision, decode_record, encode_json, encode_record
 from mitra.decode import Rejection
+from mitra.graph.records import Judged
+from mitra.graph.records import encode_record as encode_edge
+from mitra.graph_gather import GraphGather
 from mitra.lineup import Lineup
 from mitra.messages import (
     Alerts,
@@ -26,6 +29,7 @@ from mitra.messages import (
     ReportBatch,
     Revise,
     RollCall,
+    Told,
     decode,
 )
 from mitra.model_figures import ModelFigures
@@ -35,7 +39,6 @@ from mitra.monitoring.observer import Joined, Observer
 from mitra.reports import encode_outcome, outcome_of
 from mitra.revision import Revisions
 from mitra.rule_figures import RuleFigures
-from mitra.segments import Segments
 from mitra.stages import Clock, wall_clock_ms
 from mitra.waiting_labels import HOUR_MS, WaitingLabel, WaitingLabels
 
@@ -55,6 +58,8 @@ class Output:
 
     `decided` is the same as `decisions`, before it was encoded, by revision. `acks` and `changes` go to the control topics,
     `figures` to the monitor topic, `observed` to the monitor stage: payments, and the labels that were `joined`. `due_ms` are wall clocks at which `expire` is to be called, `poll_ms` one for `poll`.
+    `figures` to the monitor topic. `due_ms` are wall clocks at which `expire` is to be called, `poll_ms` one for `poll`, `wait_ms`
+    one for `expire_waits`.
     """
 
     decided: list[Decided] = field(default_factory=list)
@@ -68,8 +73,10 @@ class Output:
     figures: list[bytes] = field(default_factory=list)
     observed: list[bytes] = field(default_factory=list)
     joined: list[Joined] = field(default_factory=list)
+    edges: list[tuple[str, bytes]] = field(default_factory=list)
     due_ms: set[int] = field(default_factory=set)
     poll_ms: int | None = None
+    wait_ms: int | None = None
 
     @property
     def decisions(self) -> list[tuple[str, bytes]]:
@@ -113,14 +120,14 @@ class DecideStage:
         self._labels = pipeline.labels
         self._waiting = WaitingLabels()
         self._model = blueprint.load_model()
-        self._micro = blueprint.load_micro()
-        choice = pipeline.model
-        self._segments = Segments(choice.segment_by, choice.segments) if choice and choice.segments else None
         self._figures = RuleFigures(subtask)
         self._model_figures = ModelFigures(subtask)
         self._observer = None if pipeline.monitoring is None else Observer(pipeline.monitoring)
         self._revisions = Revisions(blueprint, pipeline.job.buckets)
         self._deciders: dict[int, Decider] = {}
+        self._graph = pipeline.graph
+        self._gathers: dict[int, GraphGather] = {}
+        self._late_answers = 0
         self._decider(0)
 
     def _decider(self, number: int) -> Decider:
@@ -133,15 +140,13 @@ class DecideStage:
                 pipeline.events,
                 pipeline.entities,
                 revision.feature_plan,
-                Lineup(
-                    self._model, revision.live.models, revision.feature_plan.numeric, self._registry, self._segments
-                ),
+                Lineup(self._model, revision.live.models, revision.feature_plan.numeric, self._registry),
                 revision.rules,
                 fingerprint=revision.fingerprint,
                 include_features=pipeline.job.include_features,
                 scored=() if pipeline.model is None else pipeline.model.events,
                 amount=None if pipeline.monitoring is None else pipeline.monitoring.amount,
-                micro=self._micro,
+                graph=pipeline.graph,
             )
         return decider
 
@@ -151,6 +156,7 @@ class DecideStage:
         reports: list[ReportBatch] = []
         control: list[Marker | RollCall] = []
         told: list[bytes] = []
+        answers: list[Told] = []
         out = Output()
         if self._revisions.open(bucket, state.revisions):
             self._keep_models()
@@ -180,18 +186,30 @@ class DecideStage:
                 self._loads.try_out(bucket, message, self._revisions.all()[-1].compiled.types)
             elif isinstance(message, Marker | RollCall):
                 control.append(message)
-        for revision in sorted(parts):
-            self._decide(bucket, state, self._decider(revision), parts[revision], out)
+            elif isinstance(message, Told):
+                answers.append(message)
+                out.figures += message.figures
+        if self._graph is not None:
+            self._gather(bucket, state, [one for revision in sorted(parts) for one in parts[revision]], answers, out)
+        else:
+            for revision in sorted(parts):
+                decided = self._decider(revision).decide(state, parts[revision], self._clock)
+                self._take(bucket, state, revision, parts[revision], decided, out)
         for batch in reports:
             self._report(bucket, state, batch, out)
         if self._observer is not None and out.joined:
             out.observed += self._observer.labelled(out.joined)
         contenders = (one for decider in self._deciders.values() for one in decider.lineup.contenders)
-        out.figures = told + self._figures.due(self._clock()) + self._model_figures.due(self._clock(), contenders)
+        out.figures += told + self._figures.due(self._clock()) + self._model_figures.due(self._clock(), contenders)
         # Behind the parts of its batch: a marker says that none of an earlier revision comes after it.
         for message in control:
+            if self._graph is not None and isinstance(message, Marker):
+                # Their revision goes with the marker: what still waits for the graph is decided under it, without.
+                self._gather(bucket, state, (), (), out, before_revision=message.revision)
             self._told(bucket, message, state, out)
         self._poll(bucket, out)
+        if self._graph is not None:
+            self._wait(bucket, state, out)
         return out
 
     def poll(self, bucket: int) -> Output:
@@ -199,6 +217,21 @@ class DecideStage:
         out = Output()
         self._poll(bucket, out)
         return out
+
+    def expire_waits(self, bucket: int, state: State) -> Output:
+        """Decide what has waited for the graph long enough."""
+        out = Output()
+        if self._graph is not None:
+            self._revisions.open(bucket, state.revisions)
+            if self._gather_of(bucket, state).overdue(self._clock()):
+                self._gather(bucket, state, (), (), out)
+            self._wait(bucket, state, out)
+        return out
+
+    def _wait(self, bucket: int, state: State, out: Output) -> None:
+        """Ask to be called when the next deadline is due."""
+        due_ms = self._gather_of(bucket, state).next_due_ms()
+        out.wait_ms = None if due_ms is None else int(due_ms) + 1
 
     def _poll(self, bucket: int, out: Output) -> None:
         if not self._loads.is_open(bucket):
@@ -208,6 +241,39 @@ class DecideStage:
         if self._loads.is_open(bucket):
             out.poll_ms = int(self._clock()) + POLL_MS
 
+    def _gather_of(self, bucket: int, state: State) -> GraphGather:
+        """Return what gathers for a bucket; the first time is after a restore, from when deadlines count."""
+        assert self._graph is not None
+        gather = self._gathers.get(bucket)
+        if gather is None:
+            settings = self._graph
+            gather = GraphGather(state.pending, settings.fingerprint, settings.deadline_ms, self._clock())
+            self._gathers[bucket] = gather
+        return gather
+
+    def _gather(
+        self,
+        bucket: int,
+        state: State,
+        parts: Sequence[PartBatch],
+        answers: Sequence[Told],
+        out: Output,
+        before_revision: int | None = None,
+    ) -> None:
+        """Decide what has its parts and the graph's answer, or has waited for that long enough."""
+        gather = self._gather_of(bucket, state)
+        overdue = gather.overdue(self._clock(), before_revision)
+        collected = gather.collect(parts, answers, overdue, lambda key: state.decisions.get(key) is not None)
+        self._late_answers += collected.late
+        for revision, ready in sorted(collected.ready.items()):
+            batches = list({id(view): view.batch for one in ready for view, _ in one.parts}.values())
+            decided = self._decider(revision).decide_ready(state, ready, self._clock)
+            self._take(bucket, state, revision, batches, decided, out)
+        if collected.puts:
+            state.pending.put_all(collected.puts)
+        for key in collected.removes:
+            state.pending.remove(key)
+
     def close(self) -> None:
         """Let the models go."""
         self._loads.close()
@@ -215,8 +281,12 @@ class DecideStage:
     def _keep_models(self) -> None:
         self._loads.live({one.sha256 for revision in self._revisions.all() for one in revision.artefacts})
 
-    def _decide(self, bucket: int, state: State, decider: Decider, parts: list[PartBatch], out: Output) -> None:
-        decided = decider.decide(state, parts, self._clock)
+    def _take(
+        self, bucket: int, state: State, revision: int, parts: Sequence[PartBatch], decided: Decided, out: Output
+    ) -> None:
+        """Write what was decided, and join the labels that waited for it."""
+        decider = self._decider(revision)
+        out.edges += decided.edges
         out.letters += [letter.to_json() for letter in decided.letters]
         decider.commit(state, decided)
         if decider.has_rules:
@@ -283,6 +353,9 @@ class DecideStage:
             out.joined.append(Joined(record, fraud, label.known_at_ms))
             judged = msgspec.structs.replace(record, label=(fraud, label.known_at_ms, label.version))
             state.decisions.put_all({key: encode_record(judged)})
+        if self._graph is not None:
+            told = Judged(key, label.value == 1.0, label.known_at_ms, label.version)
+            out.edges.append((key, encode_edge(told)))
         outcome = outcome_of(key, label.value, label.known_at_ms, label.version, label.source, record)
         data = encode_outcome(outcome)
         if len(data) <= MESSAGE_BYTES:

@@ -13,6 +13,7 @@ from mitra.acks import ack_of
 from mitra.blueprint import Blueprint
 from mitra.dead_letter import DeadLetter
 from mitra.decode import Decoder, Event, Rejection
+from mitra.graph_asking import NodeReader, ask
 from mitra.held_records import HeldRecords
 from mitra.messages import Control, Letters, Marker, Message, Probe, RollCall, decode, encode
 from mitra.reports import Outcome, Report, ReportDecoder, decode_outcome, note_batches, outcome_notes, report_batches
@@ -77,6 +78,9 @@ class Intake:
         labels = pipeline.labels
         self._reports = None if labels is None else ReportDecoder(labels, pipeline.limits)
         self._labels = None if labels is None else self._places[labels.topic]
+        self._graph = pipeline.graph
+        self._nodes = None if pipeline.graph is None else NodeReader(pipeline.graph, pipeline.decided)
+        self._decided = [event.decided for event in pipeline.events]
 
     def process(self, lane: Lane, records: Sequence[str], held: HeldRecords) -> Emit:
         """Take one batch: source records, each `topic, partition, offset, timestamp, N or V+value`, or one of govern's messages.
@@ -113,6 +117,7 @@ class Intake:
         now_ms = self._clock()
         batch = self._sort(records, int(now_ms))
         events, sources = merged(batch.events, batch.sources)
+        yield from self._asked(events, sources)
         for bucket, routed in self._router.route(lane, events, sources, now_ms, lane.revision):
             yield bucket, encode(routed)
         for bucket, labels in note_batches(outcome_notes(batch.outcomes, self._entities), self._buckets, lane):
@@ -125,6 +130,15 @@ class Intake:
             name = probe.decode("utf-8", "replace")
             for bucket in range(self._buckets):
                 yield bucket, encode(Probe(name, bucket, now_ms, [f"intake of lane {lane.number}"]))
+
+    def _asked(self, events: Sequence[Event], sources: Sequence[Source]) -> Emit:
+        """Ask the graph about the nodes of the payments: behind the last history bucket lies the lookup."""
+        if self._graph is None or self._nodes is None:
+            return
+        rows = [row for row, source in enumerate(sources) if self._decided[source.topic]]
+        if rows:
+            asked = ask(self._graph, self._nodes, [events[row] for row in rows], [sources[row] for row in rows])
+            yield self._buckets, encode(asked)
 
     def _sort(self, records: Sequence[str], now_ms: int) -> _Sorted:
         kinds = len(self._decoders)

@@ -15,6 +15,8 @@ HERE = Path(__file__).parent
 GOLDEN = HERE / "uids.txt"
 GOLDEN_MONITOR = HERE / "uids_monitor.txt"
 """Those that a job with a monitor has beside the others."""
+GOLDEN_GRAPH = HERE / "uids_graph.txt"
+"""Those that a job with a graph has beside the others."""
 GOLDEN_LOG = HERE / "uids_log.txt"
 """Those that a job with a log has beside the others."""
 
@@ -30,6 +32,7 @@ labels: {}
 features: {ever: 'count(by=customer, over="ever")'}
 job: {lanes: 4, buckets: 16}
 """
+GRAPHED = f"{FULL}graph: {{address: 'localhost:7070', nodes: {{customer: customer, other: id}}, links: [[customer, other]]}}\n"
 LOGGED = f"{FULL}log: {{path: log}}\n"
 MONITORED = f"{LOGGED}monitor: {{}}\n"
 
@@ -38,8 +41,8 @@ MONITORED = f"{LOGGED}monitor: {{}}\n"
 def plans(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """The plans of two pipelines as different as can be, of one with a log, and of one with a monitor too, built in one JVM."""
     folder = tmp_path_factory.mktemp("uids")
-    paths = [folder / f"{name}.yaml" for name in ("small", "full", "logged", "monitored")]
-    for path, text in zip(paths, (SMALL, FULL, LOGGED, MONITORED), strict=True):
+    paths = [folder / f"{name}.yaml" for name in ("small", "full", "logged", "monitored", "graphed")]
+    for path, text in zip(paths, (SMALL, FULL, LOGGED, MONITORED, GRAPHED), strict=True):
         path.write_text(text, encoding="utf-8")
     env = {**environment(heap_mb=512, logs=folder / "logs"), "PYTHONPATH": str(checkout())}
     command = [sys.executable, str(HERE / "print_uids.py"), *map(str, paths)]
@@ -62,7 +65,7 @@ def test_the_uids_are_those_of_the_golden_file(plans: list[dict[str, Any]]) -> N
     Only another number of buckets must, for the state was cut by it: so that number is part of the uids.
     """
     for plan, buckets, more in zip(
-        plans, (8, 16, 16, 16), ((), (), (GOLDEN_LOG,), (GOLDEN_LOG, GOLDEN_MONITOR)), strict=True
+        plans, (8, 16, 16, 16, 16), ((), (), (GOLDEN_LOG,), (GOLDEN_LOG, GOLDEN_MONITOR), (GOLDEN_GRAPH,)), strict=True
     ):
         texts = [path.read_text(encoding="utf-8") for path in (GOLDEN, *more)]
         golden = sorted("".join(texts).replace("{buckets}", str(buckets)).splitlines())

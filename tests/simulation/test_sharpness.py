@@ -50,9 +50,9 @@ def forget_parts(patch: Patch) -> None:
 
 
 def mix_duplicates_parts(patch: Patch) -> None:
-    from mitra.gather import _View  # noqa: PLC0415 - a planted defect
+    from mitra.gather import View  # noqa: PLC0415 - a planted defect
 
-    patch.setattr(_View, "identities", lambda self: ((id, 0, 0, 0) for id in self.batch.ids))
+    patch.setattr(View, "identities", lambda self: ((id, 0, 0, 0) for id in self.batch.ids))
 
 
 def lose_early_labels(patch: Patch) -> None:

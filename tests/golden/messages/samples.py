@@ -12,6 +12,7 @@ from mitra.kept_marks import KeptMarks
 from mitra.kept_revisions import KeptRevisions
 from mitra.messages import (
     Alerts,
+    Asked,
     Control,
     End,
     EventBatch,
@@ -24,6 +25,7 @@ from mitra.messages import (
     ReportBatch,
     Revise,
     RollCall,
+    Told,
     encode,
 )
 from mitra.monitoring.clocks import Clocks
@@ -136,6 +138,10 @@ MESSAGES: dict[str, Message] = {
     "end": End(3, 12),
     "reports": REPORTS,
     "letters": Letters([b'{"reason":"empty"}']),
+    "asked": Asked(-5, ["a"], b"\2", i4(3), i8(10), i8(1_700_000_000_000), [["c1", None, "größe"]]),
+    "told": Told(
+        -5, ["a"], b"\2", i4(3), i8(10), 2, array("d", [1.5, NAN]).tobytes(), b"\0\1", b"\1", [b'{"metric":"graph"}']
+    ),
     "alerts": Alerts([("a81b", b'{"kind":"sequence"}')]),
     "revise": Revise(
         1_700_000_000_000, 9, 7, [CHANGE], [Mark("list:bad", "customer", "größe", 8, 9, 1_800_000_000_000)]

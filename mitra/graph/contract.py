@@ -1,0 +1,96 @@
+"""The gRPC methods of the contract, and messages to and from Mitra's own types."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from mitra.errors import MitraError
+from mitra.graph import graph_pb2 as pb
+from mitra.graph.features import FEATURES, Column
+from mitra.graph.questions import Answers, Question
+from mitra.graph.records import Edges, Judged, Link, Record
+
+SERVICE = "mitra.graph.v1.Graph"
+LOOKUP, INGEST = f"/{SERVICE}/Lookup", f"/{SERVICE}/Ingest"
+
+MAX_QUESTIONS = 10_000
+"""Questions in one call: some 3 s of work at worst, which no deadline allows."""
+TOKEN_HEADER = "authorization"  # noqa: S105 - the name of a header
+
+
+class ContractError(MitraError):
+    """A message doesn't keep to the contract."""
+
+
+def token_metadata(token: str | None) -> tuple[tuple[str, str], ...]:
+    """Return the headers of a call that shows a token."""
+    return () if token is None else ((TOKEN_HEADER, f"Bearer {token}"),)
+
+
+def features_of(group: pb.Group) -> list[Column]:
+    """Return the features a group asks for. Raises ContractError for one that isn't known or lacks its window."""
+    found = []
+    for one in group.features:
+        feature = FEATURES.get(one.name)
+        if feature is None:
+            raise ContractError(f"feature={one.name!r} is not known; known: {', '.join(FEATURES)}")
+        if feature.windowed != (one.over_ms > 0) or (one.kind and not feature.option):
+            raise ContractError(f"feature={one.name!r} takes no kind={one.kind!r} with over_ms={one.over_ms}")
+        found.append(Column(one.name, one.kind, one.over_ms))
+    return found
+
+
+def questions_of(group: pb.Group) -> list[Question]:
+    """Return a group's questions."""
+    return [Question(group.type, one.id, one.as_of_ms) for one in group.questions]
+
+
+def lookup_request(groups: Iterable[tuple[str, Sequence[Column], Sequence[Question]]]) -> pb.LookupRequest:
+    """Return a request: for each type of node its features and questions."""
+    return pb.LookupRequest(
+        groups=[
+            pb.Group(
+                type=kind,
+                features=[pb.Feature(name=one.name, kind=one.kind, over_ms=one.over_ms) for one in features],
+                questions=[pb.Question(id=one.id, as_of_ms=one.as_of_ms) for one in questions],
+            )
+            for kind, features, questions in groups
+        ]
+    )
+
+
+def answers_of(message: pb.Answers, questions: int, features: int) -> Answers:
+    """Return a group's answers. Raises ContractError where they are not what was asked for."""
+    size = questions * features
+    if len(message.values) != size or len(message.capped) != size:
+        raise ContractError(f"{len(message.values)} values and {len(message.capped)} marks came, {size} were asked for")
+    values = np.fromiter(message.values, np.float64, size)
+    if np.isinf(values).any():
+        raise ContractError("an answer is infinite")
+    capped = np.frombuffer(message.capped, np.uint8)
+    return Answers(values.reshape(questions, features), capped.reshape(questions, features))
+
+
+def ingest_request(records: Iterable[Record]) -> pb.IngestRequest:
+    """Return a request that brings records."""
+    request = pb.IngestRequest()
+    for record in records:
+        if isinstance(record, Edges):
+            links = [
+                pb.Link(from_type=one.from_type, from_id=one.from_id, to_type=one.to_type, to_id=one.to_id)
+                for one in record.links
+            ]
+            request.payments.append(pb.Payment(id=record.id, time_ms=record.time, links=links))
+        else:
+            label = pb.Label(payment=record.id, fraud=record.fraud, known_at_ms=record.known_at, version=record.version)
+            request.labels.append(label)
+    return request
+
+
+def records_of(request: pb.IngestRequest) -> list[Record]:
+    """Return the records that a request brings."""
+    payments: list[Record] = [
+        Edges(one.id, one.time_ms, [Link(by.from_type, by.from_id, by.to_type, by.to_id) for by in one.links])
+        for one in request.payments
+    ]
+    return payments + [Judged(one.payment, one.fraud, one.known_at_ms, one.version) for one in request.labels]
