@@ -5,7 +5,6 @@ times as high from 5 August on. Exit status 1 unless the alarm comes in the firs
 features built on it and no others, there is no alarm without, and AUC and average precision of every window are scikit-learn's.
 """
 
-import argparse
 import sys
 import tempfile
 from datetime import UTC, datetime
@@ -18,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from bench.handbook import Files, part_of_customers, published, replay
+from bench.handbook import Files, options, part_of_customers, published, replay
 from bench.handbook_model import train
 
 SHIFT_FROM = datetime(2018, 8, 5, tzinfo=UTC)
@@ -73,10 +72,7 @@ def largest_error(folder: Path, labels: Path) -> tuple[int, float]:
 
 def main() -> int:
     """Replay, train, replay twice, and tell."""
-    parser = argparse.ArgumentParser(prog="python -m bench.drift", description=__doc__, allow_abbrev=False)
-    parser.add_argument("--features", metavar="DIR", type=Path, help="a replay's output, instead of the first replay")
-    parser.add_argument("--fraction", type=float, default=1.0, help="this part of the customers (default: all)")
-    args = parser.parse_args()
+    args = options("drift", __doc__)
     with tempfile.TemporaryDirectory(prefix="mitra-drift-") as name:
         folder = Path(name)
         files = part_of_customers(published(), args.fraction, folder)

@@ -1,5 +1,6 @@
 """The published card transactions: where they lie, a part of their customers, and a replay of them."""
 
+import argparse
 import os
 import subprocess
 import sys
@@ -57,6 +58,14 @@ def part_of_customers(files: Files, fraction: float, folder: Path) -> Files:
     pq.write_table(kept, part.transactions)
     pq.write_table(labels.filter(pa.array(np.isin(labels["TRANSACTION_ID"].to_numpy(), ids))), part.labels)
     return part
+
+
+def options(name: str, about: str | None) -> argparse.Namespace:
+    """Read the command line of a measurement on the published files."""
+    parser = argparse.ArgumentParser(prog=f"python -m bench.{name}", description=about, allow_abbrev=False)
+    parser.add_argument("--features", metavar="DIR", type=Path, help="a replay's output, instead of a first replay")
+    parser.add_argument("--fraction", type=float, default=1.0, help="this part of the customers (default: all)")
+    return parser.parse_args()
 
 
 def replay(files: Files, output: Path, *extra: str) -> float:

@@ -5,7 +5,6 @@ One model is trained on what was known by the first fold and never again. At eac
 precision lies above the other's and no week is worse by more than 0.02.
 """
 
-import argparse
 import sys
 import tempfile
 from datetime import UTC, datetime
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.handbook import part_of_customers, published, replay
+from bench.handbook import options, part_of_customers, published, replay
 from models.artefact import load_model, write_artefact
 from models.dataset import Dataset, read_dataset
 from models.labels import LabelSource
@@ -43,10 +42,7 @@ def challenger(data: Dataset, as_of_ms: int, champion: Model | None, folder: Pat
 
 def main() -> int:
     """Replay, retrain week by week, and tell."""
-    parser = argparse.ArgumentParser(prog="python -m bench.retraining", description=__doc__, allow_abbrev=False)
-    parser.add_argument("--features", metavar="DIR", type=Path, help="a replay's output, instead of a replay")
-    parser.add_argument("--fraction", type=float, default=1.0, help="this part of the customers (default: all)")
-    args = parser.parse_args()
+    args = options("retraining", __doc__)
     first_ms = int(FIRST.timestamp() * 1000)
     with tempfile.TemporaryDirectory(prefix="mitra-retraining-") as name:
         folder = Path(name)

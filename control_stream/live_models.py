@@ -3,7 +3,7 @@
 At most one is champion. Where none is, the model that the pipeline file names decides.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -67,10 +67,16 @@ def known(models: Models, reference: str) -> LiveModel:
     return found
 
 
-def check_inputs(artefacts: Iterable[Artefact], expressions: Mapping[str, Expression], place: str) -> None:
-    """Raise Refused where a model reads a feature that isn't there, or a text; all such features are named."""
+def check_inputs(
+    artefacts: Iterable[Artefact], expressions: Mapping[str, Expression], place: str, scores: Container[str] = ()
+) -> None:
+    """Raise Refused where a model reads a feature that isn't there, or a text; all such features are named.
+
+    `scores` are micro models, whose scores it may read too.
+    """
     for artefact in artefacts:
-        faults = [fault for name in artefact.features if (fault := _fault(name, expressions))]
+        names = [name for name in artefact.features if name not in scores]
+        faults = [fault for name in names if (fault := _fault(name, expressions))]
         if faults:
             reason = f"model {artefact.reference} can't have {len(faults)} of its features:\n  " + "\n  ".join(faults)
             hint = "train it on features of this pipeline, or add these with feature.put"

@@ -52,6 +52,8 @@ class Context:
     budget_us: int | None = None
     """Microseconds of each transaction that rules may take by estimate; None doesn't ask."""
     authorize: "Callable[[Change, LiveSet, int], None] | None" = None
+    scores: frozenset[str] = frozenset()
+    """The names of the pipeline's micro models, whose scores models may read like features."""
 
 
 class Delta(msgspec.Struct, array_like=True, frozen=True):
@@ -158,7 +160,9 @@ class LiveSet(msgspec.Struct, array_like=True, frozen=True):
         check(self.rules, self.all_features(context), context)
         if self.models:
             expressions = _check_features(self.all_features(context), context)
-            live_models.check_inputs((one.artefact for one in self.models.values()), expressions, "models")
+            live_models.check_inputs(
+                (one.artefact for one in self.models.values()), expressions, "models", context.scores
+            )
 
     def all_features(self, context: Context) -> dict[str, str]:
         """Return the texts of the pipeline's features and of those put at run time."""
@@ -234,7 +238,9 @@ class LiveSet(msgspec.Struct, array_like=True, frozen=True):
         return self._replaced(lists={**self.lists, declaration.name: declaration})
 
     def _with_model(self, artefact: Artefact, context: Context) -> "LiveSet":
-        live_models.check_inputs([artefact], _check_features(self.all_features(context), context), "features")
+        live_models.check_inputs(
+            [artefact], _check_features(self.all_features(context), context), "features", context.scores
+        )
         return self._replaced(models=live_models.put(self.models, artefact, context.limits.models))
 
     def _with_feature(self, name: str, text: str, context: Context) -> "LiveSet":
@@ -244,7 +250,7 @@ class LiveSet(msgspec.Struct, array_like=True, frozen=True):
         after = {**self.all_features(context), name: text}
         expressions = _check_features(after, context)
         check(self.rules, after, context)  # its type may be another than before
-        live_models.check_inputs((one.artefact for one in self.models.values()), expressions, "text")
+        live_models.check_inputs((one.artefact for one in self.models.values()), expressions, "text", context.scores)
         return self._replaced(features={**self.features, name: text})
 
     def _without_feature(self, name: str, context: Context) -> "LiveSet":
@@ -313,6 +319,8 @@ def _free(name: str, context: Context) -> None:
     if name in context.features:
         hint = "give it another name; the pipeline's features change with its file"
         raise Refused("name", f'"{name}" is a feature of the pipeline', hint)
+    if name in context.scores:
+        raise Refused("name", f'"{name}" is a micro model of the pipeline', "give it another name")
 
 
 def _usable_entities(context: Context) -> list[str]:

@@ -4,7 +4,7 @@ A TaskManager doesn't have the files of the machine that submitted the job, so t
 """
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -17,9 +17,10 @@ from mitra.pipeline import Pipeline
 if TYPE_CHECKING:
     from control_stream import LiveSet
     from mitra.log.columns import LogColumns
+    from mitra.micro import Micro
     from models.model import Model
     from rules import CompiledFeatures, ExpressionSchema
-    from rules.plan import Aggregate
+    from rules.plan import Aggregate, ValueType
 
 
 def model_files(pipeline: Pipeline, model: Path | None = None) -> dict[str, bytes]:
@@ -28,12 +29,26 @@ def model_files(pipeline: Pipeline, model: Path | None = None) -> dict[str, byte
     Raises MitraError for a folder that holds no model: without its files a job would score nothing and not say so.
     """
     path = model or (pipeline.model.path if pipeline.model else None)
-    if path is None:
-        return {}
+    return {} if path is None else _files(path, "model")
+
+
+def _files(path: Path, what: str) -> dict[str, bytes]:
     if not (path / "manifest.json").is_file():
         found = "is a folder without a manifest.json" if path.is_dir() else "is no folder"
-        raise MitraError(f"model={path} {found}; name the folder that `mitra train` wrote")
+        raise MitraError(f"{what}={path} {found}; name the folder that `mitra train` wrote")
     return {entry.name: entry.read_bytes() for entry in sorted(path.iterdir()) if entry.is_file()}
+
+
+def _loaded(files: dict[str, bytes], types: "Mapping[str, ValueType]") -> "Model":
+    """Return the model in these files. Raises MitraError for one that can't be loaded, or reads what `types` doesn't have."""
+    from models.artefact import load_model  # noqa: PLC0415 - xgboost is loaded where it scores
+
+    with tempfile.TemporaryDirectory(prefix="mitra-model-") as folder:
+        for name, data in files.items():
+            (Path(folder) / name).write_bytes(data)
+        model = load_model(Path(folder))
+    model.check_features(types)
+    return model
 
 
 @dataclass(frozen=True)
@@ -57,6 +72,7 @@ class Blueprint:
         """
         blueprint = cls(pipeline, model_files(pipeline, model))
         blueprint.load_model()
+        blueprint.load_micro()
         return blueprint
 
     def __getstate__(self) -> dict[str, object]:
@@ -67,7 +83,13 @@ class Blueprint:
             "control_end": self.control_end,
             "control_first": self.control_first,
             "live": self.live,
+            "micro_files": self.micro_files,
         }
+
+    @cached_property
+    def micro_files(self) -> dict[str, dict[str, bytes]]:
+        """The files of the micro models; read where the pipeline's folder is, and carried along."""
+        return {name: _files(path, f"micro_models.{name}") for name, path in self.pipeline.micro_models.items()}
 
     @cached_property
     def source_topics(self) -> tuple[str, ...]:
@@ -85,10 +107,15 @@ class Blueprint:
 
     @cached_property
     def compiled(self) -> "CompiledFeatures":
-        """The pipeline's features, compiled."""
-        from rules import compile_features  # noqa: PLC0415 - the compiler is loaded where it is used
+        """The pipeline's features, compiled, and behind them the scores of its micro models."""
+        return self.compile(self.pipeline.features)
 
-        return compile_features(self.pipeline.features, self.schema)
+    def compile(self, features: "Mapping[str, str]") -> "CompiledFeatures":
+        """Return features compiled, and behind them the scores of the pipeline's micro models."""
+        from mitra.micro import with_scores  # noqa: PLC0415 - the compiler is loaded where it is used
+        from rules import compile_features  # noqa: PLC0415
+
+        return with_scores(compile_features(features, self.schema), tuple(self.pipeline.micro_models))
 
     @cached_property
     def layout(self) -> Layout:
@@ -113,12 +140,14 @@ class Blueprint:
         """Load the model, verify its bytes and its features; None where there is none."""
         if not self.model_files:
             return None
-        from models.artefact import load_model  # noqa: PLC0415 - xgboost is loaded where it scores
-
-        with tempfile.TemporaryDirectory(prefix="mitra-model-") as folder:
-            for name, data in self.model_files.items():
-                (Path(folder) / name).write_bytes(data)
-            model = load_model(Path(folder))
-        model.check_features(self.compiled.types)
+        model = _loaded(self.model_files, self.compiled.types)
         choice = self.pipeline.model
         return model.with_thresholds(choice.review, choice.block) if choice else model
+
+    def load_micro(self) -> "Micro | None":
+        """Load the micro models and put them in order; None where there are none. Raises MitraError for one that can't be used."""
+        if not self.micro_files:
+            return None
+        from mitra.micro import Micro  # noqa: PLC0415 - xgboost is loaded where it scores
+
+        return Micro({name: _loaded(files, self.compiled.types) for name, files in self.micro_files.items()})

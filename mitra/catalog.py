@@ -107,7 +107,7 @@ def make_catalog(
             importance=importance.get(name),
             rules=tuple(read.get(name, ())),
         )
-        for name in compiled.names
+        for name in compiled.texts
     )
     lists = (
         () if live is None else tuple(ListEntry(one, (entries or {}).get(name, 0)) for name, one in live.lists.items())

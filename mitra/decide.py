@@ -32,6 +32,7 @@ from mitra.graph_gather import PendingStore, Ready
 from mitra.history import CONFLICT, Store
 from mitra.lineup import Lineup, Scored
 from mitra.messages import PartBatch
+from mitra.micro import Micro
 from mitra.route import LATE
 from mitra.schema import Entity, EventType
 from mitra.stages import Clock
@@ -101,11 +102,12 @@ class Decider:
         scored: Sequence[str] = (),
         amount: str | None = None,
         graph: GraphSettings | None = None,
+        micro: Micro | None = None,
     ) -> None:
         """Compile deciding; `events` are the pipeline's types, in order, and `fingerprint` names the plan in the parts that answer it.
 
         `scored` are the types that models are asked of; all, if none is named. `amount` is the feature that says what a payment is
-        worth, if records are to remember it.
+        worth, if records are to remember it; `micro` models fill their features before the others read them.
         """
         self._rules = rules
         self._kinds = events
@@ -121,6 +123,7 @@ class Decider:
         self._include_features = include_features
         self._amount = None if amount is None else plan.numeric.get(amount)
         self._graph = None if graph is None else NodeReader(graph, event)
+        self._micro = micro
 
     def decide(self, state: State, batches: Sequence[PartBatch], clock: Clock) -> Decided:
         """Decide what is complete. Nothing is written: `commit` does that with what this returns."""
@@ -141,6 +144,8 @@ class Decider:
     def _decided(self, state: State, gathered: Gathered, out: Decided, started_ms: float, clock: Clock) -> Decided:
         events = self._values(gathered)
         out.features = features = self._plan.features(gathered, events)
+        if self._micro is not None:
+            self._micro.fill(features)
         count = len(events)
         entities, keys, arrivals = self._touched(gathered)
         scored = self._score(gathered, features, entities, keys)

@@ -15,6 +15,7 @@ from control_stream import Artefact, LiveModel
 from mitra.decision import ModelScore
 from mitra.feature_plan import Features
 from mitra.model_registry import Loaded, Registry
+from mitra.segments import Segments
 from rules.rollout import applies
 
 Array = np.ndarray[Any, Any]
@@ -109,9 +110,18 @@ class Lineup:
     """The models of one revision over its features."""
 
     def __init__(
-        self, own: Scorer | None, live: Mapping[str, LiveModel], numeric: Mapping[str, int], registry: Registry
+        self,
+        own: Scorer | None,
+        live: Mapping[str, LiveModel],
+        numeric: Mapping[str, int],
+        registry: Registry,
+        segments: Segments | None = None,
     ) -> None:
-        """Line up the pipeline's `own` model and those that are `live`; `numeric` are the columns of features by name."""
+        """Line up the pipeline's `own` model and those that are `live`; `numeric` are the columns of features by name.
+
+        Where a payment belongs to one of `segments`, that one's thresholds decide in place of the models'.
+        """
+        self._segments = segments
         self._registry = registry
         self.contenders: list[Contender] = []
         if own is not None and not any(one.mode == "champion" for one in live.values()):
@@ -132,6 +142,10 @@ class Lineup:
             return Scored(none, none, [0] * count, none, [[]] * count)
         matrices: dict[bytes, Array] = {}
         said = [self._said(one, features, count, matrices) for one in self.contenders]
+        if self._segments is not None:
+            segments = self._segments.of(features, count)
+            for its in said:
+                its.outcomes = self._segments.outcomes(segments, its.scores, its.outcomes)
         scored = Scored([], [], [], [], [])
         deciders: dict[int, list[int]] = {}
         several = len(self.contenders) > 1 or self._champion is None

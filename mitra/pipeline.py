@@ -4,8 +4,8 @@
 every mistake. The texts of features are kept as texts: `pipeline.expression_schema()` is what they are compiled against.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -56,6 +56,9 @@ class ModelChoice:
     events: tuple[str, ...] = ()
     review: float | None = None
     block: float | None = None
+    segments: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
+    """Review and block by segment, which is the value of the feature `segment_by`."""
+    segment_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +130,8 @@ class Pipeline:
     monitoring: Monitoring | None = None
     retraining: Retraining | None = None
     graph: GraphSettings | None = None
+    micro_models: Mapping[str, Path] = field(default_factory=dict)
+    """The folders of models whose scores other models read, by the name under which they do."""
 
     @cached_property
     def decided(self) -> EventType:
@@ -148,7 +153,7 @@ class Pipeline:
     @property
     def model_inputs(self) -> tuple[str, ...]:
         """The features a model is trained on, in order: those the file names, else all."""
-        return self.model.inputs if self.model and self.model.inputs else tuple(self.features)
+        return self.model.inputs if self.model and self.model.inputs else (*self.features, *self.micro_models)
 
     def event(self, name: str) -> EventType | None:
         """Return the event type of that name."""
@@ -178,7 +183,11 @@ class Pipeline:
         policy = self.policy()
         authorize = None if policy is None else policy.authorize
         return Context(
-            schema or self.expression_schema(), self.features, budget_us=self.rules_budget_us, authorize=authorize
+            schema or self.expression_schema(),
+            self.features,
+            budget_us=self.rules_budget_us,
+            authorize=authorize,
+            scores=frozenset(self.micro_models),
         )
 
 

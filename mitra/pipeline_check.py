@@ -107,7 +107,8 @@ def _read(root: Section, directory: Path) -> Pipeline:
     entities = read_entities(root.section("entities"), events)
     labels = read_labels(root, events, name)
     features = _features(root.section("features"), events, labels)
-    model = _model(root, features, events, directory)
+    micro_models = _micro_models(root, features, events, directory)
+    model = _model(root, {**features, **dict.fromkeys(micro_models, "")}, events, directory)
     zone = _zone(root)
     delivery = root.choice("delivery", ("at-least-once", "exactly-once"), "at-least-once")
     history = _history(root.section("history"))
@@ -148,6 +149,7 @@ def _read(root: Section, directory: Path) -> Pipeline:
         monitoring=monitoring,
         retraining=retraining,
         graph=graph,
+        micro_models=micro_models,
     )
 
 
@@ -236,8 +238,46 @@ def _model(
     review, block = section.number("review", 0, 1), section.number("block", 0, 1)
     if review is not None and block is not None and review > block:
         section.report.add(section.at("review"), f"found {review:g}; allowed: at most block, which is {block:g}")
+    by, segments = _segments(section.section("segments"), features)
     section.close()
-    return ModelChoice(directory / path if path else None, inputs, scored, review, block)
+    return ModelChoice(directory / path if path else None, inputs, scored, review, block, segments, by)
+
+
+def _segments(section: Section, features: dict[str, str]) -> tuple[str, dict[str, tuple[float | None, float | None]]]:
+    """Read the thresholds by segment: the feature that says which, and by its value review and block."""
+    by = section.text("by", "", allowed="a feature of this file")
+    if by and by not in features:
+        section.wrong("by", by, "a feature of this file", did_you_mean(by, features))
+    thresholds = section.section("thresholds")
+    thresholds_of: dict[str, tuple[float | None, float | None]] = {}
+    for name in thresholds:
+        one = thresholds.section(name)
+        review, block = one.number("review", 0, 1), one.number("block", 0, 1)
+        if review is not None and block is not None and review > block:
+            section.report.add(one.at("review"), f"found {review:g}; allowed: at most block, which is {block:g}")
+        one.close()
+        thresholds_of[name] = (review, block)
+    if bool(by) != bool(thresholds_of):
+        section.report.add(section.path, "needs both by and thresholds", "by: country, thresholds: {AT: {review: 0.3}}")
+    section.close()
+    return by, thresholds_of
+
+
+def _micro_models(
+    root: Section, features: dict[str, str], events: tuple[EventType, ...], directory: Path
+) -> dict[str, Path]:
+    section = root.section("micro_models")
+    taken = {name for event in events if event.decided for name in event.by_name}
+    paths: dict[str, Path] = {}
+    for name in section:
+        path = section.text(name, allowed="the folder of a model, from the pipeline's folder")
+        if not NAME.fullmatch(name):
+            section.report.add(section.at(name), f"found {found(name)} as a name; allowed: {NAME_ALLOWED}")
+        elif name in features or name in taken or name in DECISION_COLUMNS:
+            said = "is the name of a feature, a field or a column of every decision"
+            section.report.add(section.at(name), said, "choose another name: models read its score under it")
+        paths[name] = directory / path
+    return paths
 
 
 def _policy_file(section: Section, directory: Path) -> PolicyFile | None:

@@ -57,6 +57,6 @@ def compile_checked(pipeline: Pipeline) -> tuple["CompiledFeatures | None", list
             f'found "{name}", which is a string; allowed: a feature that is a number, integer or boolean',
         )
         for place, name in enumerate(inputs)
-        if compiled.types[name] == "string"
+        if compiled.types.get(name) == "string"
     ]
     return compiled, problems

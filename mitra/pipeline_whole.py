@@ -33,16 +33,29 @@ def check_whole(path: str | Path) -> tuple[Pipeline | None, list[Problem]]:
 
 
 def _model_problems(pipeline: Pipeline, compiled: "CompiledFeatures") -> list[Problem]:
-    """Return why the model that the pipeline names can't be used."""
-    if pipeline.model is None or pipeline.model.path is None:
-        return []
-    path = pipeline.model.path
-    if not path.is_dir():
-        return [Problem("model.path", f"there is no folder {path}", "mitra train writes one")]
-    from models.artefact import load_model  # noqa: PLC0415 - the model library takes a second to load
+    """Return why the models that the pipeline names can't be used."""
+    from mitra.micro import order_of, with_scores  # noqa: PLC0415
 
+    named = {f"micro_models.{name}": path for name, path in pipeline.micro_models.items()}
+    if pipeline.model is not None and pipeline.model.path is not None:
+        named["model.path"] = pipeline.model.path
+    types = with_scores(compiled, tuple(pipeline.micro_models)).types
+    problems, reads = [], {}
+    for place, path in named.items():
+        if not path.is_dir():
+            problems.append(Problem(place, f"there is no folder {path}", "mitra train writes one"))
+            continue
+        from models.artefact import load_model  # noqa: PLC0415 - the model library takes a second to load
+
+        try:
+            model = load_model(path)
+            model.check_features(types)
+        except MitraError as error:
+            problems.append(Problem(place, str(error)))
+        else:
+            reads[place.partition(".")[2]] = model.features
     try:
-        load_model(path).check_features(compiled.types)
+        order_of({name: reads[name] for name in pipeline.micro_models if name in reads})
     except MitraError as error:
-        return [Problem("model.path", str(error))]
-    return []
+        problems.append(Problem("micro_models", str(error)))
+    return problems

@@ -40,7 +40,7 @@ class Revision:
             return self.blueprint.compiled
         pipeline, schema = self.blueprint.pipeline, self.blueprint.schema
         try:
-            return compile_features({**pipeline.features, **live}, schema)
+            return self.blueprint.compile({**pipeline.features, **live})
         except ProblemsError:
             fitting: dict[str, str] = dict(pipeline.features)
             for name, text in live.items():
@@ -50,7 +50,7 @@ class Revision:
                     self.unfit.append(f"feature {name}")
                 else:
                     fitting[name] = text
-            return compile_features(fitting, schema)
+            return self.blueprint.compile(fitting)
 
     @cached_property
     def rules(self) -> RuleSet | None:

@@ -132,7 +132,7 @@ def _read(
         labels,
         list(chosen) or None,
         Span(order.train.from_ms, (order.test or order.train).to_ms),
-        among=tuple(pipeline.features),
+        among=(*pipeline.features, *pipeline.micro_models),
         cards=cards,
         progress=lambda done, of: progress("reading", done, of),
     )

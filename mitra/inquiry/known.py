@@ -28,12 +28,13 @@ def known_values(
     known: Known = {}
     if values is not None:
         known = {Signal("field", field.name): value for field, value in zip(event.fields, values, strict=True)}
-    for name, expression in compiled.expressions.items():
+    for name in compiled.names:
         if features is None or name not in features:
             continue
         value = features[name]
         known[Signal("feature", name)] = value
-        behind = _behind(expression.tree, value)
+        expression = compiled.expressions.get(name)  # a micro model's score has none
+        behind = None if expression is None else _behind(expression.tree, value)
         if behind is not None:
             known.setdefault(behind, value)
     return _with_computed(known, compiled, time_ms)
@@ -65,7 +66,7 @@ def _behind(tree: Node, value: Value) -> Signal | None:
 
 
 def _with_computed(known: Known, compiled: CompiledFeatures, time_ms: int) -> Known:
-    waiting = [name for name in compiled.names if Signal("feature", name) not in known]
+    waiting = [name for name in compiled.expressions if Signal("feature", name) not in known]
     found = True
     while found:
         found = False

@@ -124,7 +124,7 @@ def _own_numbers(decision: Decision, read: Read) -> list[Number]:
 
 def _own_texts(decision: Decision, read: Read, more: dict[str, Any]) -> list[str | None]:
     judged = {"rules": decision.rules, "shadow": decision.shadow, "not_evaluated": decision.not_evaluated}
-    more |= {name: value for name, value in judged.items() if value}
+    more |= {name: value for name, value in (judged | {"models": decision.models}).items() if value}
     return [
         decision.outcome,
         decision.model,

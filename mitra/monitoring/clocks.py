@@ -25,6 +25,10 @@ class Clocks:
             known = self.heard.get((bucket, lane), (0, 0.0))[0]
             self.heard[bucket, lane] = max(known, clock_ms), now_ms
 
+    def resume(self, now_ms: float) -> None:
+        """Count all that were heard before a restart as heard now: a backlog comes through some buckets before others."""
+        self.heard = {place: (clock_ms, now_ms) for place, (clock_ms, _) in self.heard.items()}
+
     def least_ms(self, now_ms: float) -> int | None:
         """Return the clock; None where not all have been heard yet."""
         if self._first_ms is None:

@@ -51,6 +51,7 @@ class KeptMonitor:
         self.monitor = monitor
         self._store = store
         self._first = self._next = 0
+        self._resumed = False
         data = store.get(_HEAD_KEY)
         if data is None:
             self.write()
@@ -60,6 +61,9 @@ class KeptMonitor:
     def take(self, blobs: Iterable[bytes], now_ms: float) -> None:
         """Count a batch of observations, and keep it."""
         batch = list(blobs)
+        if not self._resumed:
+            self.monitor.clocks.resume(now_ms)
+            self._resumed = True
         for blob in batch:
             self.monitor.take(decode(blob), now_ms)
         self._store.put_all({_batch_key(self._next): _encode((now_ms, batch))})

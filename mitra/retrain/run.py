@@ -119,7 +119,9 @@ def _read(pipeline: Pipeline, rows: Path, order: "Order", features: list[str] | 
 
     assert order.test is not None, "retraining has a test window"
     span = Span(order.train.from_ms, order.test.to_ms)
-    return read_dataset(rows / DECISIONS, _labels(pipeline, rows), features, span, among=tuple(pipeline.features))
+    return read_dataset(
+        rows / DECISIONS, _labels(pipeline, rows), features, span, among=(*pipeline.features, *pipeline.micro_models)
+    )
 
 
 def _labels(pipeline: Pipeline, rows: Path) -> "LabelSource":

@@ -39,6 +39,7 @@ from mitra.monitoring.observer import Joined, Observer
 from mitra.reports import encode_outcome, outcome_of
 from mitra.revision import Revisions
 from mitra.rule_figures import RuleFigures
+from mitra.segments import Segments
 from mitra.stages import Clock, wall_clock_ms
 from mitra.waiting_labels import HOUR_MS, WaitingLabel, WaitingLabels
 
@@ -120,6 +121,9 @@ class DecideStage:
         self._labels = pipeline.labels
         self._waiting = WaitingLabels()
         self._model = blueprint.load_model()
+        self._micro = blueprint.load_micro()
+        choice = pipeline.model
+        self._segments = Segments(choice.segment_by, choice.segments) if choice and choice.segments else None
         self._figures = RuleFigures(subtask)
         self._model_figures = ModelFigures(subtask)
         self._observer = None if pipeline.monitoring is None else Observer(pipeline.monitoring)
@@ -140,13 +144,16 @@ class DecideStage:
                 pipeline.events,
                 pipeline.entities,
                 revision.feature_plan,
-                Lineup(self._model, revision.live.models, revision.feature_plan.numeric, self._registry),
+                Lineup(
+                    self._model, revision.live.models, revision.feature_plan.numeric, self._registry, self._segments
+                ),
                 revision.rules,
                 fingerprint=revision.fingerprint,
                 include_features=pipeline.job.include_features,
                 scored=() if pipeline.model is None else pipeline.model.events,
                 amount=None if pipeline.monitoring is None else pipeline.monitoring.amount,
                 graph=pipeline.graph,
+                micro=self._micro,
             )
         return decider
 

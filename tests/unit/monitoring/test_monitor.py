@@ -296,6 +296,17 @@ def test_nothing_is_told_before_the_slowest_bucket_is_there(blueprint: Blueprint
     )
 
 
+def test_after_a_restart_the_backlog_of_one_bucket_does_not_end_the_windows_of_another(blueprint: Blueprint) -> None:
+    told, rng = Told(blueprint), np.random.default_rng(14)
+    told.take(*both(1, values(rng, 1, 30)))
+    told.now_ms = 10_000_000.0
+    told.restart()
+    told.take(payments(4, values(rng, 4, 30)))
+    assert told.records == []
+    told.take(*both(4, values(rng, 4, 30)))
+    assert [one["from"] // DAY_MS for one in told.of("volume")] == [1]
+
+
 def test_a_baseline_that_is_another_starts_the_window_anew(blueprint: Blueprint) -> None:
     told, rng = Told(blueprint), np.random.default_rng(13)
     other = describe(np.full(10, 5.0))

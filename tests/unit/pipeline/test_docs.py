@@ -25,6 +25,8 @@ CHOSEN_BY_THE_FILE = {
     "kafka.properties": "NAME",
     "monitor.checks": "NAME",
     "graph.nodes": "NAME",
+    "micro_models": "NAME",
+    "model.segments.thresholds": "NAME",
 }
 POLICY = """
 keys: {ann-1: {author: ann, public: Vd/E3t5rlJ0VvC6DZrTQSPqMqnw5v6ESbGV9lFPYXgs=}}
@@ -58,7 +60,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, path: Path) -> set[str]:
     def note(self: Section, key: str, default: object = None) -> object:
         place = re.sub(r"^events\.\w+", "events.NAME", self.path)
         place = re.sub(r"\.fields\.\w+", ".fields.FIELD", place)
-        place = re.sub(r"^monitor\.checks\.\w+", "monitor.checks.NAME", place)
+        place = re.sub(r"^(monitor\.checks|model\.segments\.thresholds)\.\w+", r"\1.NAME", place)
         if place not in CHOSEN_BY_THE_FILE and place != "events.NAME.fields":
             found.add(f"{place}.{key}" if place else key)
         return raw(self, key, default)
@@ -100,6 +102,10 @@ def test_the_example_is_sound(example: Path) -> None:
     model = yaml.safe_load(EXAMPLE)["model"]
     tiny_model(example.parent, model["inputs"])
     (example.parent / "tiny-1").rename(example.parent / model["path"])
+    for name, path in yaml.safe_load(EXAMPLE)["micro_models"].items():
+        tiny_model(example.parent / "made", ["amount"], name=name)
+        (example.parent / path).parent.mkdir(exist_ok=True)
+        (example.parent / "made" / f"{name}-1").rename(example.parent / path)
     pipeline, problems = check_whole(example)
     assert [problem.render() for problem in problems] == []
     assert pipeline is not None
@@ -120,7 +126,12 @@ def test_what_is_allowed_is_as_the_checker_says(tmp_path: Path) -> None:
 
 def allowed(folder: Path, path: str, wrong: object) -> str:
     """Return what the checker says is allowed at a key that has a wrong value."""
-    wanted = path.replace("checks.NAME", "checks.amount").replace("NAME", "payment").replace("FIELD", "device_id")
+    wanted = (
+        path.replace("checks.NAME", "checks.amount")
+        .replace("thresholds.NAME", "thresholds.AT")
+        .replace("NAME", "payment")
+        .replace("FIELD", "device_id")
+    )
     document = yaml.safe_load(EXAMPLE)
     place = document
     *parents, key = wanted.split(".")

@@ -12,6 +12,7 @@ from mitra.feature_plan import Features
 from mitra.lineup import Lineup
 from mitra.model_cache import ModelCache
 from mitra.model_registry import Failed, Loaded, Registry
+from mitra.segments import Segments
 from rules.rollout import applies
 
 NUMERIC = {"amount": 0, "count": 1}
@@ -163,3 +164,25 @@ def test_without_a_champion_nobody_decides_but_all_are_told(mode: str) -> None:
     scored = lineup.score(features([1.0]), ENTITIES[:1], KEYS[:1])
     assert (scored.deciding, scored.outcomes, scored.failed) == ([None], [0], [])
     assert scored.models == [[("a@1", mode, 1.0, 0.5, 1)]]
+
+
+def test_a_segment_has_thresholds_of_its_own_for_every_model_and_others_go_by_the_model() -> None:
+    """Scores are half the amount; a model alone reviews from 0.25 on."""
+    shelf = Shelf(a=loaded("a"), b=loaded("b"))
+    segments = Segments("country", {"AT": (0.1, 0.4), "DE": (None, 0.5)})
+    amounts = [0.3, 0.9, 0.3, 0.9, 1.2, 0.3, 0.9]
+    given = features(amounts)
+    given.texts["country"] = ["AT", "AT", "DE", "DE", "DE", "FR", None]
+    lineup = Lineup(None, live(model("a", "champion"), model("b", "shadow")), NUMERIC, shelf, segments)
+    scored = lineup.score(given, ENTITIES[:7], KEYS[:7])
+    expected = [1, 2, 0, 0, 2, 0, 1]
+    assert scored.outcomes == expected
+    assert [[one[4] for one in row] for row in scored.models] == [[place, place] for place in expected]
+
+
+def test_a_number_is_a_segment_as_it_is_written() -> None:
+    segments = Segments("count", {"3": (0.0, None)})
+    given = features([0.1, 0.1])
+    given.numbers[:, 1] = [3.0, np.nan]
+    assert segments.of(given, 2) == ["3", None]
+    assert Segments("gone", {}).of(given, 2) == [None, None]
