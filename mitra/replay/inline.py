@@ -6,6 +6,7 @@ Slower than the job on many rows, for nothing runs beside anything else, but the
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mitra.blueprint import Blueprint
 from mitra.decide import Decided, State
@@ -17,6 +18,9 @@ from mitra.replay.prepared import PreparedInput
 from mitra.stages.decide import DecideStage
 from mitra.stages.history import HistoryStage
 
+if TYPE_CHECKING:
+    from control_stream import LiveSet
+
 CACHE_BYTES = 256 << 20
 
 
@@ -26,10 +30,16 @@ def inline_pipeline(pipeline: Pipeline) -> Pipeline:
 
 
 def replay_inline(
-    pipeline: Pipeline, folder: Path, progress: Callable[[int, int], None] = lambda _done, _of: None
+    pipeline: Pipeline,
+    folder: Path,
+    progress: Callable[[int, int], None] = lambda _done, _of: None,
+    live: "LiveSet | None" = None,
 ) -> Iterator[Decided]:
-    """Yield what the payments of a prepared input come to, in the order of time; `progress` takes (rows done, of how many)."""
-    blueprint = Blueprint(inline_pipeline(pipeline))
+    """Yield what the payments of a prepared input come to, in the order of time; `progress` takes (rows done, of how many).
+
+    `live` is what is live from the start.
+    """
+    blueprint = Blueprint(inline_pipeline(pipeline), live=live)
     intake = ReplayIntake(blueprint, folder)
     history, decide = HistoryStage(blueprint, CACHE_BYTES), DecideStage(blueprint)
     store, state = MemoryStore(), State(*(MemoryStore() for _ in range(4)))

@@ -1,6 +1,7 @@
 """Routing: which bucket gets what of an event, and which events are late."""
 
 from array import array
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -165,3 +166,30 @@ def test_cells_picks_rows_however_many(count: int) -> None:
     assert longs(cells(column, 8, rows)) == rows
     assert cells(column, 8, range(1000)) == column
     assert cells(b"", 0, [0, 1]) == b""
+
+
+def test_a_lane_is_settled_up_to_its_partition_that_is_furthest_behind() -> None:
+    lane = Lane(0)
+    ahead, behind = [payment("a", 9_000)], [payment("b", 2_000)]
+    ((_, batch),) = router(1).route(lane, ahead, [Source(0, 0, 0)], NOW_MS, 0)
+    assert batch.settled_ms == 9_000
+    ((_, batch),) = router(1).route(lane, behind, [Source(0, 1, 0)], NOW_MS + 100, 0)
+    assert (batch.clock_ms, batch.settled_ms) == (9_000, 2_000)
+    # Half a second later the other one has brought nothing more.
+    ((_, batch),) = router(1).route(lane, [payment("c", 9_500)], [Source(0, 0, 1)], NOW_MS + 700, 0)
+    assert batch.settled_ms == 9_500
+
+
+def test_what_a_type_sends_out_of_order_is_waited_for() -> None:
+    slow = replace(LOGIN, out_of_order_ms=3_000)
+    lane = Lane(0)
+    ((_, batch),) = Router((PAYMENT, slow), ENTITIES, LAYOUT, 1).route(
+        lane, [payment("a", 9_000)], sources(1), NOW_MS, 0
+    )
+    assert (batch.clock_ms, batch.settled_ms) == (9_000, 6_000)
+
+
+def test_the_future_settles_nothing() -> None:
+    lane = Lane(0)
+    ((_, batch),) = router(1).route(lane, [payment("ahead", 90_000)], sources(1), NOW_MS, 0)
+    assert batch.settled_ms == NOW_MS
