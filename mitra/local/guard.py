@@ -43,11 +43,12 @@ def main(grace_s: float, log: str, command: list[str]) -> None:
         except subprocess.TimeoutExpired:
             child.kill()
 
-    threading.Thread(target=end_with_child).start()
     signal.signal(signal.SIGTERM, terminate)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the owner, who closes the input when it is time
     sys.stdout.write(f"{child.pid}\n")
     sys.stdout.flush()
+    # Only now: a command that ends at once would else take its guard away before that has told the process id.
+    threading.Thread(target=end_with_child).start()
     while os.read(0, 4096):
         pass
     terminate()
