@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from bench.workload import ENTITIES, WINDOWS
+from bench.workload import COUNTRIES, ENTITIES, WINDOWS
 from mitra.pipeline import Pipeline
 
 NEW_WINDOWS = tuple(f"{minutes}m" for minutes in range(7, 7 + 3 * 10, 3))
@@ -42,6 +42,22 @@ def rules(count: int) -> list[dict[str, Any]]:
                 "mode": "shadow",
             }
         )
+    return made
+
+
+def sequences(count: int) -> list[dict[str, Any]]:
+    """Return sequences of three payments of a customer, a terminal or a device; each is complete now and then."""
+    made = []
+    for number in range(count):
+        entity = ENTITIES[number % len(ENTITIES)]
+        steps = [
+            {"step": "small", "when": f"amount < {5 + number % 20}", "times": 2},
+            {"step": "abroad", "when": f'country == "{COUNTRIES[number % len(COUNTRIES)]}"'},
+            {"absent": "usual", "when": f"amount > {300 + number}"},
+            {"step": "large", "when": f"amount > {100 + number % 50} and amount > 10 * small.amount"},
+        ]
+        sequence = {"id": f"sequence-{number}", "by": entity, "within": "1h", "steps": steps, "outcome": "review"}
+        made.append({**sequence, "mode": "shadow"})
     return made
 
 

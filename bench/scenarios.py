@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.changes import CHANGING, Pusher, rules, spread
+from bench.changes import CHANGING, Pusher, rules, sequences, spread
 from bench.rig import Rig
 
 Figures = dict[str, Any]
@@ -129,6 +129,15 @@ def _ruled(count: int, *, changing: bool = False) -> Callable[[Rig, Lengths], Fi
     return run
 
 
+def sequenced(rig: Rig, lengths: Lengths) -> Figures:
+    """Measure 500 payments a second under 50 sequences; take them away again."""
+    pusher, made = Pusher(rig.pipeline), sequences(50)
+    pushed_ms = pusher.push([{"change": "sequence.put", "sequence": one} for one in made])
+    figures = _fixed(500)(rig, lengths)
+    pusher.push([{"change": "sequence.retire", "sequence": one["id"]} for one in made])
+    return {**figures, "sequences": len(made), "all_pushed_ms": round(pushed_ms)}
+
+
 def pushes_on_two(rig: Rig, lengths: Lengths) -> Figures:
     """Push a change every second to the job on two TaskManagers under 500 payments a second."""
     rate, workers = 500, 2
@@ -174,6 +183,9 @@ SCENARIOS: dict[str, Scenario] = {
     ),
     "rules-1000": Scenario(
         "500 payments a second under 1,000 rules", _ruled(1000), (Bar("p99 ≤ 150 ms", ("latency_ms", "p99"), 150),)
+    ),
+    "sequences-50": Scenario(
+        "500 payments a second under 50 sequences", sequenced, (Bar("p99 ≤ 70 ms", ("latency_ms", "p99"), 70),)
     ),
     "sustained": Scenario(
         "highest rate without a growing backlog",

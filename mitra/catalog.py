@@ -11,7 +11,7 @@ from mitra.graph.settings import GraphSettings
 from mitra.pipeline import Pipeline
 from mitra.revision import Revision
 from mitra.schema import Entity, EventType
-from rules import Expression, ListDeclaration, Rule
+from rules import Expression, ListDeclaration, Rule, condition_text
 from rules.durations import duration_text
 from rules.plan import Aggregate
 from rules.rule_check import compile_rules
@@ -216,7 +216,7 @@ def document(catalog: Catalog) -> dict[str, Any]:
             ],
             "rules": [
                 {"id": one.id, "version": one.version, "mode": one.mode, "outcome": one.outcome,
-                 "when": " ".join(one.when.split())}
+                 "when": condition_text(one)}
                 for one in live.rules
             ],
         },

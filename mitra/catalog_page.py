@@ -6,6 +6,7 @@ from mitra.catalog import Catalog, FeatureEntry
 from mitra.graph.features import FEATURES
 from mitra.graph.settings import GraphSettings
 from mitra.schema import EventType
+from rules import condition_text
 from rules.durations import duration_text
 
 _MOST_IMPORTANT = 30
@@ -91,8 +92,7 @@ def _live(catalog: Catalog) -> list[str]:
         lines += _table(("list", "kind", "of", "entries", "reason"), rows)
     if live.rules:
         rules = [
-            (_code(f"{one.id}@{one.version}"), one.mode, one.outcome, _code(" ".join(one.when.split())))
-            for one in live.rules
+            (_code(f"{one.id}@{one.version}"), one.mode, one.outcome, _code(condition_text(one))) for one in live.rules
         ]
         lines += _table(("rule", "mode", "outcome", "when"), rules)
     return lines if live.lists or live.rules else [*lines, "No rule and no list.", ""]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mitra.cli.console import print_table
 from mitra.control.export import time_text
-from rules import OUTCOMES
+from rules import OUTCOMES, condition_text
 from rules.reasons import shown
 
 if TYPE_CHECKING:
@@ -67,12 +67,13 @@ def _rule(one: "RuleSaid") -> dict[str, Any]:
         "version": verdict.rule.version,
         "mode": verdict.rule.mode,
         "outcome": verdict.rule.outcome,
-        "when": verdict.rule.when,
+        "when": condition_text(verdict.rule) if verdict.rule.pattern else verdict.rule.when,
         "said": verdict.said,
         "why": verdict.why,
         "values": verdict.values,
         "unknown": list(verdict.unknown),
         "otherwise": verdict.otherwise,
+        "events": [dict(event) for event in verdict.events],
         "made": None if one.maker is None else _made(one.maker),
     }
 
@@ -158,9 +159,13 @@ def _told(one: "RuleSaid") -> list[str]:
     shadow = " in the shadow" if rule.mode == "shadow" else ""
     said = {"false": "is false", "not asked": "isn't asked"}.get(verdict.said, verdict.said)
     outcome = f": {rule.outcome}" if verdict.said == "fires" else ""
-    lines = [f"rule {rule.id}@{rule.version} {said}{shadow}{outcome}{_because(verdict.why)}"]
-    when = " ".join(rule.when.split())
-    lines.append(f"  when  {when}")
+    what = "rule" if rule.pattern is None else "sequence"
+    lines = [f"{what} {rule.id}@{rule.version} {said}{shadow}{outcome}{_because(verdict.why)}"]
+    lines.append(f"  when  {condition_text(rule)}")
+    lines += [
+        f"  step  {event['step']}: {event['event']} at {time_text(event['time'])}, arrival {event['arrival']}"
+        for event in verdict.events
+    ]
     values = [f"{name} = {value}" for name, value in verdict.values.items()]
     values += [f"{name} isn't known" for name in verdict.unknown]
     if values:

@@ -55,7 +55,7 @@ def append(work: Work, touches: Touches, *, again: bool = False) -> Result:
         if text_width:
             texts += answer_texts(work, records[start:stop], text_values[start:stop])
             if not again:
-                watch(work, answers, records, start, stop, event, status, arrival)
+                watch(work, answers, records, start, stop, event, status, arrival, flags)
         if stop < m:
             retire(work, records[stop], int(events.time_ms[event[stop]]))
         start = stop

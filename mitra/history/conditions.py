@@ -7,6 +7,7 @@ of new conditions are evaluated from the stored columns: that is what makes a ne
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
+from itertools import chain
 
 import msgspec
 import numpy as np
@@ -16,12 +17,21 @@ from mitra.errors import MitraError
 from mitra.hashing import text_hash
 from mitra.history.layout import Layout
 from rules.plan import TYPES_SEPARATOR, Aggregate, Value, Where
+from rules.sequences.asked import SequenceAsked
+from rules.sequences.check import CompiledStep
 
 BITS = 62  # of a word of 64: the sign stays out of it, and one is left over
 Condition = tuple[str | None, str | None]
 Number = float | None
 
 _decode = msgspec.msgpack.Decoder(list[tuple[str | None, str | None]]).decode
+
+
+def _asked(aggregate: Aggregate) -> list[tuple[Where | None, str | None]]:
+    """Return the conditions that an aggregate names: a sequence those of its steps."""
+    if isinstance(aggregate, SequenceAsked):
+        return [(step.own, step.step.event) for step in aggregate.compiled.steps]
+    return [(aggregate.where, aggregate.event)]
 
 
 class Conditions:
@@ -32,13 +42,11 @@ class Conditions:
         self.layout = layout
         self.wheres: dict[str, Where] = {}
         self.number: dict[Condition, int] = {}
-        for aggregate in aggregates:
-            where = aggregate.where
+        for where, event in chain.from_iterable(map(_asked, aggregates)):
             if where is not None:
                 self.wheres[where.text] = where
-            if where is not None or aggregate.event is not None:
-                condition = (where.text if where else None, aggregate.event)
-                self.number.setdefault(condition, len(self.number))
+            if where is not None or event is not None:
+                self.number.setdefault((where.text if where else None, event), len(self.number))
         self.listed = list(self.number)
         self.words = -(-len(self.number) // BITS)
         self._tests = [self._test(condition) for condition in self.number]
@@ -60,9 +68,16 @@ class Conditions:
 
     def mask(self, aggregate: Aggregate) -> tuple[int, int]:
         """Return the flag word and mask of an aggregate's condition; word -1 and mask 0 for none."""
-        if aggregate.where is None and aggregate.event is None:
+        return self._place(aggregate.where, aggregate.event)
+
+    def mask_of_step(self, step: CompiledStep) -> tuple[int, int]:
+        """Return the same of what a sequence's step asks of an event by itself."""
+        return self._place(step.own, step.step.event)
+
+    def _place(self, where: Where | None, event: str | None) -> tuple[int, int]:
+        if where is None and event is None:
             return -1, 0
-        bit = self.number[aggregate.where.text if aggregate.where else None, aggregate.event]
+        bit = self.number[where.text if where else None, event]
         return bit // BITS, 1 << (bit % BITS)
 
     def _test(self, condition: Condition) -> tuple[tuple[int, ...], Where | None, tuple[Callable[..., Value], ...]]:

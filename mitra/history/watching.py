@@ -1,7 +1,8 @@
 """Sequences: whether an event completes one in the rows of its entity.
 
-An event is answered from the rows that had arrived with it, up to its own. Where it came late, the events behind it are looked
-at again: what they complete only now is told as late.
+What a step asks of an event alone is a condition like those of aggregates: its bit lies with the row. An event is answered from the
+rows that had arrived with it, up to its own. Where it came late, events behind it are looked at again: what they complete only now is
+told as late.
 """
 
 from collections.abc import Sequence
@@ -14,47 +15,27 @@ from mitra.history.batch import CONFLICT, DUPLICATE, Found
 from mitra.history.columns import LOW_HALF, ROWS
 from mitra.history.entity import Record
 from mitra.history.memory import ARRIVAL, FIELDS, ID, META, TIME
+from mitra.history.plan import Plan
 from mitra.history.texts import text_of
 from mitra.history.work import Work
 from rules.plan import Value
 from rules.sequences.asked import SequenceAsked, Taken, match_text
+from rules.sequences.check import CompiledStep
 from rules.sequences.match import Match, TooMuchError
 
 _Array = NDArray[np.int64]
+_Flags = NDArray[np.int64]
+
+LATE_LOOK = 16
+"""Events behind a late one that are looked at again: those of a busy entity may be thousands, and one tells what there is to tell."""
 
 
 @dataclass(slots=True)
 class Answers:
-    """What a batch's sequences came to: texts by (touch, column), and all matches."""
+    """What a batch's sequences came to: texts by (touch, column), None where the search was broken off; and all matches."""
 
     texts: dict[tuple[int, int], str | None] = field(default_factory=dict)
     found: list[Found] = field(default_factory=list)
-
-
-class Incoming:
-    """The events of a batch, each by itself: what the conditions on an event alone are asked of."""
-
-    def __init__(self, work: Work) -> None:
-        """Read the batch's columns."""
-        events, layout = work.events, work.plan.layout
-        self.times: Sequence[int] = events.time_ms.tolist()
-        self._events = events
-        self._names = layout.events
-        self._kinds: list[int] = events.kind.tolist()
-        self._numeric = {name: place for place, name in enumerate(layout.numeric)}
-        self._texts = {name: place for place, name in enumerate(layout.text)}
-
-    def event(self, row: int) -> str:
-        """Return an event's type."""
-        return self._names[self._kinds[row]]
-
-    def value(self, row: int, field: str) -> Value:
-        """Return the value of an event's field."""
-        place = self._texts.get(field)
-        if place is not None:
-            return self._events.texts[row][place]
-        number = float(self._events.numbers[row, self._numeric[field]])
-        return None if number != number else number
 
 
 class Rows:
@@ -66,47 +47,47 @@ class Rows:
         self._record = record
         size = int(work.cache.info[record.handle, ROWS])
         columns = record.words.reshape(-1, record.cap)[:, :size]
-        self._columns: _Array = columns
-        self._places: list[int] | None = None
         if arrival is not None and (columns[ARRIVAL] > arrival).any():
-            self._places = np.flatnonzero(columns[ARRIVAL] <= arrival).tolist()
-        chosen = columns[TIME] if self._places is None else columns[TIME][self._places]
-        self.times: Sequence[int] = chosen.tolist()
+            columns = columns[:, columns[ARRIVAL] <= arrival]
+        self._columns: _Array = columns
+        self.times: Sequence[int] = columns[TIME]
         layout = work.plan.layout
         self._names = layout.events
         self._numeric = {name: FIELDS + place for place, name in enumerate(layout.numeric)}
         self._texts = {name: FIELDS + len(layout.numeric) + place for place, name in enumerate(layout.text)}
-
-    def _place(self, row: int) -> int:
-        return row if self._places is None else self._places[row]
+        self._flags = FIELDS + len(layout.numeric) + len(layout.text)
 
     def event(self, row: int) -> str:
         """Return an event's type; that of one whose type the pipeline no longer has is empty."""
-        kind = int(self._columns[META, self._place(row)]) & LOW_HALF
+        kind = int(self._columns[META, row]) & LOW_HALF
         return self._names[kind] if kind < len(self._names) else ""
+
+    def fits(self, step: CompiledStep, row: int) -> bool:
+        """Tell whether a step may take an event, as far as that says itself."""
+        word, mask = self._work.plan.conditions.mask_of_step(step)
+        return word < 0 or bool(self._columns[self._flags + word, row] & mask)
+
+    def rows(self, step: CompiledStep, start: int, stop: int) -> list[int]:
+        """Return the rows from `start` up to, not with, `stop` that a step may take."""
+        word, mask = self._work.plan.conditions.mask_of_step(step)
+        if word < 0:
+            return list(range(start, stop))
+        found: list[int] = (np.flatnonzero(self._columns[self._flags + word, start:stop] & mask) + start).tolist()
+        return found
 
     def value(self, row: int, field: str) -> Value:
         """Return the value of an event's field."""
-        place = self._place(row)
         column = self._texts.get(field)
         if column is not None:
-            hashed = int(self._columns[column, place])
+            hashed = int(self._columns[column, row])
             return text_of(self._work, self._record, hashed) if hashed else None
-        number = float(self._columns[self._numeric[field], place : place + 1].view(np.float64)[0])
+        number = float(self._columns[self._numeric[field], row : row + 1].view(np.float64)[0])
         return None if number != number else number
-
-    def arrival(self, row: int) -> int:
-        """Return an event's number of arrival."""
-        return int(self._columns[ARRIVAL, self._place(row)])
 
     def row_of(self, time_ms: int, arrival: int) -> int | None:
         """Return the row of an event, None if it has been folded away."""
-        for row in range(len(self.times) - 1, -1, -1):
-            if self.times[row] < time_ms:
-                return None
-            if self.times[row] == time_ms and self.arrival(row) == arrival:
-                return row
-        return None
+        found = np.flatnonzero((self._columns[ARRIVAL] == arrival) & (self._columns[TIME] == time_ms))
+        return int(found[0]) if len(found) else None
 
     def taken(self, asked: SequenceAsked, match: Match) -> list[Taken]:
         """Return the events of a match."""
@@ -115,12 +96,32 @@ class Rows:
             Taken(
                 steps[place].name,
                 self.event(row),
-                self.times[row],
-                self.arrival(row),
-                int(self._columns[ID, self._place(row)]),
+                int(self.times[row]),
+                int(self._columns[ARRIVAL, row]),
+                int(self._columns[ID, row]),
             )
             for row, place in match.taken
         ]
+
+
+class _Screen:
+    """Which sequences of an entity the events of a batch can be of use to, by their bits: [events, sequences] each."""
+
+    def __init__(self, plan: Plan, entity: int, flags: _Flags) -> None:
+        self.sequences = plan.by_entity[entity].sequences
+        steps = [[step for step in one.compiled.steps if not step.step.absent] for one, _ in self.sequences]
+        self.ends = np.column_stack([_fitting(plan, flags, one[-1]) for one in steps])
+        self.takes = np.column_stack([_any(plan, flags, one) for one in steps])
+
+
+def _fitting(plan: Plan, flags: _Flags, step: CompiledStep) -> NDArray[np.bool_]:
+    word, mask = plan.conditions.mask_of_step(step)
+    return np.ones(len(flags), np.bool_) if word < 0 else (flags[:, word] & mask) != 0
+
+
+def _any(plan: Plan, flags: _Flags, steps: Sequence[CompiledStep]) -> NDArray[np.bool_]:
+    any_: NDArray[np.bool_] = np.logical_or.reduce([_fitting(plan, flags, step) for step in steps])
+    return any_
 
 
 def watch(
@@ -132,56 +133,79 @@ def watch(
     event: _Array,
     status: NDArray[np.uint8],
     arrival: _Array,
+    flags: _Flags,
 ) -> None:
-    """Look for sequences that touches `start` to `stop` complete; their rows are the newest work has done."""
-    incoming: Incoming | None = None
+    """Look for sequences that touches `start` to `stop` complete, whose rows are there; `flags` are the events' bits."""
+    screens: dict[int, _Screen] = {}
     for touch in range(start, stop):
         record = records[touch]
-        sequences = work.plan.by_entity[record.entity].sequences
+        entity = record.entity
+        sequences = work.plan.by_entity[entity].sequences
         if not sequences or status[touch] == CONFLICT:
             continue
-        incoming = incoming or Incoming(work)
-        _watch_one(work, answers, record, touch, int(event[touch]), incoming, int(arrival[touch]), int(status[touch]))
+        answers.texts.update(((touch, column), "") for _, column in sequences)
+        screen = screens.get(entity)
+        if screen is None:
+            screen = screens[entity] = _Screen(work.plan, entity, flags)
+        row = int(event[touch])
+        wanted = np.flatnonzero(screen.takes[row]).tolist()
+        if wanted:
+            ends = screen.ends[row]
+            rows = Rows(work, record, int(arrival[touch]))
+            time_ms = int(work.events.time_ms[row])
+            place = rows.row_of(time_ms, int(arrival[touch]))
+            again = status[touch] == DUPLICATE
+            for number in wanted:
+                asked, column = sequences[number]
+                late = place is not None and place + 1 < len(rows.times) and not again
+                if ends[number] or late:
+                    _look(
+                        answers,
+                        rows,
+                        touch,
+                        place,
+                        asked,
+                        column,
+                        ends=bool(ends[number]),
+                        late=late,
+                        again=bool(again),
+                    )
 
 
-def _watch_one(
-    work: Work, answers: Answers, record: Record, touch: int, row: int, incoming: Incoming, arrival: int, status: int
+def _look(
+    answers: Answers,
+    rows: Rows,
+    touch: int,
+    place: int | None,
+    asked: SequenceAsked,
+    column: int,
+    *,
+    ends: bool,
+    late: bool,
+    again: bool,
 ) -> None:
-    rows: Rows | None = None
-    place: int | None = None
-    for asked, column in work.plan.by_entity[record.entity].sequences:
-        answers.texts[touch, column] = ""
-        matcher = asked.matcher
-        ends = matcher.may_end(incoming, row)
-        late = status != DUPLICATE and (ends or matcher.may_take(incoming, row))
-        if not ends and not late:
-            continue
-        if rows is None:
-            rows = Rows(work, record, arrival)
-            place = rows.row_of(incoming.times[row], arrival)
-        if place is None:
-            answers.texts[touch, column] = None
-            continue
-        try:
-            if ends:
-                matches = matcher.ending_at(rows, place)
-                if matches:
-                    answers.texts[touch, column] = match_text(rows.taken(asked, matches[-1]))
-                if status != DUPLICATE:
-                    answers.found += [Found(touch, asked.key, rows.taken(asked, one), late=False) for one in matches]
-            if late and place + 1 < len(rows.times):
-                answers.found += _completed_late(asked, rows, place, touch)
-        except TooMuchError:
-            answers.texts[touch, column] = None
+    """Look for what one event completes of one sequence; what an event that comes `again` completes was told before."""
+    if place is None:
+        answers.texts[touch, column] = None
+        return
+    try:
+        if ends:
+            matches = asked.matcher.ending_at(rows, place)
+            if matches:
+                answers.texts[touch, column] = match_text(rows.taken(asked, matches[-1]))
+            if not again:
+                answers.found += [Found(touch, asked.key, rows.taken(asked, one), late=False) for one in matches]
+        if late:
+            answers.found += _completed_late(asked, rows, place, touch)
+    except TooMuchError:
+        answers.texts[touch, column] = None
 
 
 def _completed_late(asked: SequenceAsked, rows: Rows, place: int, touch: int) -> list[Found]:
     """Return the matches that later events complete only now that the one at `place` has come."""
     matcher, found = asked.matcher, []
-    until = rows.times[place] + matcher.within_ms
-    for last in range(place + 1, len(rows.times)):
-        if rows.times[last] > until:
-            break
+    until = int(np.searchsorted(rows.times, rows.times[place] + matcher.within_ms, side="right"))
+    for last in rows.rows(matcher.last_step, place + 1, until)[:LATE_LOOK]:
         matches = matcher.ending_at(rows, last)
         if matches and not matcher.ending_at(rows, last, without=place):
             found += [Found(touch, asked.key, rows.taken(asked, one), late=True) for one in matches]

@@ -17,6 +17,7 @@ from rules.reasons import shown
 from rules.rollout import applies
 from rules.rule_check import RuleCode
 from rules.rule_set import SNOOZE
+from rules.sequences.asked import SEQUENCE
 from rules.tree import Logic, Node
 
 Said = Literal["fires", "can't be decided", "false", "not asked"]
@@ -26,7 +27,8 @@ Said = Literal["fires", "can't be decided", "false", "not asked"]
 class Verdict:
     """What a rule said. `values` are those of its signals that are known, as people read them; `unknown` the others' names.
 
-    `otherwise` tells what its text makes of the known values if that isn't what the decision says: empty if it is.
+    `otherwise` tells what its text makes of the known values if that isn't what the decision says: empty if it is. `events` are
+    those that a sequence matched.
     """
 
     rule: Rule
@@ -35,6 +37,7 @@ class Verdict:
     values: dict[str, str] = field(default_factory=dict)
     unknown: tuple[str, ...] = ()
     otherwise: str = ""
+    events: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,8 @@ def verdict(rule: Rule, code: RuleCode, entity: str, decision: Mapping[str, Any]
     fired = next((one for one in (*decision["rules"], *decision["shadow"]) if one["id"] == rule.id), None)
     if fired is not None:
         otherwise = "" if lacking or found else _otherwise(found)
-        return Verdict(rule, "fires", _reason(fired, code, payment), values, unknown, otherwise)
+        events = tuple(fired.get("events", ()))
+        return Verdict(rule, "fires", _reason(fired, code, payment), values, unknown, otherwise, events)
     if rule.id in decision["not_evaluated"]:
         missing = decision["not_evaluated"][rule.id]
         if not missing and not lacking:
@@ -116,6 +120,7 @@ def _values(condition: Expression, known: Known) -> tuple[dict[str, str], tuple[
         signal = signal_of(node)
         if signal is not None and node.type in {"string", "integer", "number", "boolean"}:
             types[signal] = node.type
+    types = {signal: kind for signal, kind in types.items() if not signal.name.startswith(SEQUENCE)}
     values = {signal.name: shown(known[signal], kind) for signal, kind in types.items() if signal in known}
     return values, tuple(signal.name for signal in types if signal not in known)
 

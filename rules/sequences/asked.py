@@ -29,6 +29,9 @@ class Taken(NamedTuple):
     id_hash: int
 
 
+SEQUENCE = "sequence("
+"""How the keys of sequences begin."""
+
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(list[tuple[str, str, int, int]]).decode
 
@@ -49,7 +52,7 @@ def asked(name: str, compiled: CompiledPattern) -> SequenceAsked:
     """Return what histories are asked of the sequence called `name`. Its key stands for the pattern: another has another."""
     pattern = compiled.pattern
     digest = xxhash.xxh3_64_hexdigest(_encode(pattern))[:8]
-    key = f"sequence({name} #{digest})"
+    key = f"{SEQUENCE}{name} #{digest})"
     return SequenceAsked(
         key=key,
         function="sequence",

@@ -11,11 +11,12 @@ from mitra.errors import Problem
 from mitra.schema import EventType, Field
 from rules import tree
 from rules.check import Checker
+from rules.conditions import where_of
 from rules.durations import duration_text
 from rules.expression import function_of
 from rules.names import IN_STEP, Scope
 from rules.parse import parse
-from rules.plan import Value
+from rules.plan import Value, Where
 from rules.problems import Source, closest
 from rules.schema import ExpressionSchema, stored_fields
 from rules.sequences.pattern import Pattern, Step
@@ -26,7 +27,7 @@ from rules.tree import FieldNode, Logic, Node
 class Test:
     """A compiled condition: `evaluate(values of `fields`, time in ms)` is True where it holds. Never raises.
 
-    A field is (None, name) of the event itself, or (step, name) of the event last taken by an earlier step.
+    A field is (None, name) of the event itself, or (step, name) of the event that an earlier step took last.
     """
 
     fields: tuple[tuple[str | None, str], ...]
@@ -35,13 +36,17 @@ class Test:
 
 @dataclass(frozen=True)
 class CompiledStep:
-    """A step with the event types it takes, and its tests: `own` of the event alone, `linked` of earlier steps too."""
+    """A step with the event types it takes, and its tests: `own` of the event alone, `linked` of earlier steps too.
+
+    `times` are the names that its own test may call the event's time by.
+    """
 
     step: Step
     events: frozenset[str]
-    own: Test | None
+    own: Where | None
     linked: Test | None
     condition: Node | None
+    times: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -134,7 +139,7 @@ def _step(
 ) -> CompiledStep | None:
     names = frozenset(event.name for event in events)
     if not step.when:
-        return CompiledStep(step, names, None, None, None)
+        return CompiledStep(step, names, None, None, None, frozenset())
     source = Source(f"{path}.when", step.when)
     found = parse(source, schema.expression_bytes, schema.expression_depth)
     times = frozenset(event.time for event in events)
@@ -149,7 +154,8 @@ def _step(
     parts = node.parts if isinstance(node, Logic) and node.operator == "and" else (node,)
     own = [part for part in parts if not _is_linked(part)]
     linked = [part for part in parts if _is_linked(part)]
-    return CompiledStep(step, names, _test(own, schema.zone), _test(linked, schema.zone), node)
+    where = where_of(tree.logic("and", own), schema.zone) if own else None
+    return CompiledStep(step, names, where, _test(linked, schema.zone), node, times)
 
 
 def _is_linked(node: Node) -> bool:

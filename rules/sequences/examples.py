@@ -1,6 +1,6 @@
 """The examples of a sequence, run: events of one entity, a time apart, and whether the last of them completes it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from mitra.errors import Problem
 from rules.durations import EXAMPLES, duration_ms
@@ -10,23 +10,10 @@ from rules.rule import Rule, found, plain
 from rules.rule_check import compiler_of
 from rules.rule_file import Example
 from rules.schema import ExpressionSchema
+from rules.sequences.listed import Listed
 from rules.sequences.match import Matcher
 
 _WORDS = {True: "fires", False: "doesn't fire"}
-
-
-class _Rows:
-    """Events as mappings, in order."""
-
-    def __init__(self, events: Sequence[Mapping[str, Value]], times: Sequence[int]) -> None:
-        self.times = times
-        self._events = events
-
-    def event(self, row: int) -> str:
-        return str(self._events[row]["event"])
-
-    def value(self, row: int, field: str) -> Value:
-        return self._events[row].get(field)
 
 
 def sequence_problems(rule: Rule, example: Example, schema: ExpressionSchema) -> list[Problem]:
@@ -46,10 +33,10 @@ def sequence_problems(rule: Rule, example: Example, schema: ExpressionSchema) ->
         problems.append(Problem(f"{example.path}.events", "are not in order of time", "sort them by at", example.line))
     if problems:
         return problems
-    rows, last = _Rows(example.events, times), len(times) - 1
+    rows, last = Listed(example.events, times), len(times) - 1
     matcher = Matcher(code.asked.compiled)
     if matcher.awaits_absence:
-        matches = matcher.all(rows, len(times))
+        matches = matcher.given(rows, len(times))
         fires = any(matcher.stays_absent(rows, match, len(times)) for match in matches)
     else:
         fires = bool(matcher.ending_at(rows, last))

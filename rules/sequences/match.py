@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 from rules.plan import Value
-from rules.sequences.check import CompiledPattern, Test
+from rules.sequences.check import CompiledPattern, CompiledStep, Test
 
 MAX_VISITS = 50_000
 """Events looked at in one search: some tens of milliseconds, which only patterns made for it come to."""
@@ -30,8 +30,11 @@ class Events(Protocol):
 
     times: Sequence[int]
 
-    def event(self, row: int) -> str:
-        """Return an event's type."""
+    def fits(self, step: CompiledStep, row: int) -> bool:
+        """Tell whether a step may take an event, as far as that says itself."""
+
+    def rows(self, step: CompiledStep, start: int, stop: int) -> list[int]:
+        """Return the rows from `start` up to, not with, `stop` that a step may take, as far as they say themselves."""
 
     def value(self, row: int, field: str) -> Value:
         """Return the value of an event's field, None where it is missing or its type has none of that name."""
@@ -93,14 +96,10 @@ class Matcher:
         """Whether matches are complete only when the time is up."""
         return bool(self._closing)
 
-    def may_end(self, events: Events, row: int) -> bool:
-        """Tell whether an event may be the last that is taken, as far as it says itself."""
-        return _Search(self, events, row).own(self._last, row)
-
-    def may_take(self, events: Events, row: int) -> bool:
-        """Tell whether any step may take an event, as far as it says itself."""
-        search = _Search(self, events, row)
-        return any(search.own(place, row) for place in self._taking)
+    @property
+    def last_step(self) -> CompiledStep:
+        """The step that takes the last event."""
+        return self._steps[self._last]
 
     def ending_at(self, events: Events, row: int, without: int = -1) -> list[Match]:
         """Return the matches whose last event is at `row`, of the events up to it, those with the earliest first event first.
@@ -133,41 +132,38 @@ class Matcher:
         search = _Search(self, events, until - 1)
         state = search.state_of(match)
         return not any(
-            search.takes(place, row, state) for place in self._closing for row in range(match.last + 1, until)
+            search.takes(place, row, state)
+            for place in self._closing
+            for row in events.rows(self._steps[place], match.last + 1, until)
         )
 
-    def all(self, events: Events, size: int) -> list[Match]:
-        """Return all matches among the first `size` events, in order of their last events. Raises TooMuchError."""
+    def given(self, events: Events, size: int) -> list[Match]:
+        """Return the matches that are given of the first `size` events, when all of them have come. Raises TooMuchError."""
+        if self._skip == "past_last":
+            return list(_Search(self, events, size - 1, whole=True).disjoint())
         return [match for row in range(size) for match in self.ending_at(events, row)]
 
 
 class _Search:
     """One look at the events up to a row, with what is found out about them."""
 
-    def __init__(self, matcher: Matcher, events: Events, row: int, without: int = -1) -> None:
+    def __init__(self, matcher: Matcher, events: Events, row: int, without: int = -1, *, whole: bool = False) -> None:
+        self._whole = whole
         self._matcher = matcher
         self._steps = matcher._steps  # noqa: SLF001 - the two are one
         self._events = events
         self._row = row
         self._without = without
-        self._own: dict[tuple[int, int], bool] = {}
         self._rows: dict[int, list[int]] = {}
         self._failed: set[tuple[int, _State]] = set()
         self._visits = 0
 
     def own(self, place: int, row: int) -> bool:
         """Tell whether a step may take an event, as far as that says itself."""
-        known = self._own.get((place, row))
-        if known is None:
-            one = self._steps[place]
-            known = self._events.event(row) in one.events and (one.own is None or self._holds(one.own, row, {}))
-            self._own[place, row] = known
-        return known
+        return row != self._without and self._events.fits(self._steps[place], row)
 
     def takes(self, place: int, row: int, state: _State | None) -> bool:
-        """Tell whether a step takes an event, with what was taken before."""
-        if not self.own(place, row):
-            return False
+        """Tell whether a step takes an event that it may take, with what was taken before."""
         linked = self._steps[place].linked
         return linked is None or self._holds(linked, row, {} if state is None else dict(state.bound))
 
@@ -183,14 +179,17 @@ class _Search:
         """Return the rows within the time that a step may take, as far as they say themselves."""
         known = self._rows.get(place)
         if known is None:
-            start = self._start()
-            rows = (row for row in range(start, self._row + 1) if row != self._without)
-            known = self._rows[place] = [row for row in rows if self.own(place, row)]
+            known = self._events.rows(self._steps[place], self._start(), self._row + 1)
+            if self._without in known:
+                known.remove(self._without)
+            self._rows[place] = known
         return known
 
     def _start(self) -> int:
         """Return the first row that matters: that within the time, or, where matches depend on those before, behind a gap."""
         times, within_ms = self._events.times, self._matcher.within_ms
+        if self._whole:
+            return 0
         if self._matcher._skip != "past_last":  # noqa: SLF001
             return bisect_left(times, times[self._row] - within_ms, 0, self._row + 1)
         row = self._row
@@ -232,7 +231,7 @@ class _Search:
         """Return the match with these ends whose events come first, None if there is none."""
         times = self._events.times
         place = self._matcher._taking[0]  # noqa: SLF001
-        if times[last] - times[first] > self._matcher.within_ms or not self.takes(place, first, None):
+        if times[last] - times[first] > self._matcher.within_ms or not self.own(place, first):
             return None
         state = self._after(None, first, place)
         taken, ways = [(first, place)], [self._ways(state, last)]
@@ -270,7 +269,8 @@ class _Search:
         ]
         following = state.row + 1 + (state.row + 1 == self._without)
         if following <= last:
-            found += [(following, place, absent) for place, absent in nexts if self._steps[place].step.strict]
+            strict = [(place, absent) for place, absent in nexts if self._steps[place].step.strict]
+            found += [(following, place, absent) for place, absent in strict if self.own(place, following)]
         self._visits += len(found) >> 5  # sorting costs a little too
         for row, place, absent in sorted(found):
             self._visits += 1

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from mitra.hashing import text_hash
 from mitra.history import Events, Layout, Plan, Touches
 from mitra.schema import Entity, EventType, Field, HistoryLimits
-from rules.plan import Aggregate, Value
+from rules.plan import Aggregate
 from rules.schema import ExpressionSchema
 from rules.sequences.check import CompiledPattern, compile_pattern
+from rules.sequences.listed import Listed
 from rules.sequences.match import Matcher
 from rules.sequences.pattern import Pattern, Step
 
@@ -31,21 +32,11 @@ SCHEMA = ExpressionSchema(EVENTS, (Entity("customer", ("customer",)),), None, 90
 _COMPARE = {"==": operators.eq, "!=": operators.ne, ">": operators.gt, "<": operators.lt}
 
 
-@dataclass
-class Rows:
-    """Events as a list of dicts, in order: what a matcher reads."""
+class Rows(Listed):
+    """Events as dicts, in order: what a matcher reads."""
 
-    events: list[dict[str, Any]]
-
-    def __post_init__(self) -> None:
-        self.times = [one["time"] for one in self.events]
-
-    def event(self, row: int) -> str:
-        return str(self.events[row]["event"])
-
-    def value(self, row: int, field: str) -> Value:
-        value: Value = self.events[row].get(field)
-        return value
+    def __init__(self, events: list[dict[str, Any]]) -> None:
+        super().__init__(events, [one["time"] for one in events])
 
 
 @dataclass(frozen=True)

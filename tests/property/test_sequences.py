@@ -41,7 +41,7 @@ def test_without_an_event_is_as_if_it_had_never_come(both: Both, events: list[di
 @given(patterns(), streams())
 def test_absence_at_the_end_is_what_the_oracle_says(both: Both, events: list[dict]) -> None:
     matcher, rows = both.matcher(), Rows(events)
-    for match in matcher.all(rows, len(events)):
+    for match in matcher.given(rows, len(events)):
         assert matcher.stays_absent(rows, match, len(events)) is oracle.stays_absent(
             both.plain, events, list(match.taken)
         )
@@ -89,7 +89,7 @@ def test_a_third_of_the_patterns_match_something_in_a_stream() -> None:
     @settings(max_examples=300, deadline=None, database=None, derandomize=True)
     @given(patterns(), streams(5, 8))
     def count(both: Both, events: list[dict]) -> None:
-        found.append(bool(both.matcher().all(Rows(events), len(events))))
+        found.append(bool(both.matcher().given(Rows(events), len(events))))
 
     count()
     assert sum(found) * 3 >= len(found), f"{sum(found)} of {len(found)}"
