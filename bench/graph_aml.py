@@ -7,6 +7,7 @@ Five folds; what is made from labels sees the labels of other folds only, for tr
 import argparse
 import io
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +49,8 @@ def read(path: Path) -> tuple[Any, Any]:
     return tables["nodes.csv"], tables["transactions.csv"]
 
 
-def features(transfers: Any, accounts: list[str], frauds: set[str]) -> np.ndarray:
-    """Return the features of all accounts as of the end, knowing some of the frauds."""
+def features(transfers: Any, accounts: list[str], frauds: set[str], moments: Sequence[int] = ()) -> np.ndarray:
+    """Return the features of all accounts as of the end, knowing some of the frauds; then as of each of some moments, in steps."""
     sources, targets, times = (transfers.column(name).to_pylist() for name in ("sourceNodeId", "targetNodeId", "time"))
     records: list[Record] = []
     for number, (source, target, time) in enumerate(zip(sources, targets, times, strict=True)):
@@ -66,7 +67,12 @@ def features(transfers: Any, accounts: list[str], frauds: set[str]) -> np.ndarra
     asked = {one.name: place for place, one in enumerate(ALL) if one.name in COMMUNITY}
     keys = [text_hash(f"account\x1f{one}") for one in accounts]
     communities.fill(values, asked, keys, [end_ms] * len(accounts))
-    return values
+    measurer = Measurer(graph)
+    before = [
+        measurer.answer([Question("account", one, moment * STEP_MS) for one in accounts], ALL).values
+        for moment in moments
+    ]
+    return np.hstack([values, *before])
 
 
 def main() -> None:
@@ -86,6 +92,8 @@ def main() -> None:
         for out in [{a} | {b} for a in range(5) for b in range(5)]
     ]
     table = [features(transfers, accounts, one) for one in known]
+    moments = range(15, 150, 15)
+    over_time = features(transfers, accounts, set(), moments)[:, len(ALL) :]
     structure = [column for column, one in enumerate(ALL) if one.name not in OF_LABELS]
     degrees = [
         column for column, one in enumerate(ALL) if one.name in {"fan_in", "fan_out"} and one.over_ms == WINDOWS_MS[-1]
@@ -97,6 +105,7 @@ def main() -> None:
             for other in range(5):
                 # A row never sees its own fold's labels, and nobody sees those of the fold that is tested.
                 rows[place == other] = table[5 * fold + other][place == other]
+            rows = np.hstack([rows, over_time])
             train = place != fold
             model = XGBClassifier(
                 n_estimators=200,
