@@ -199,13 +199,16 @@ def _read(
         "properties.isolation.level": "read_committed",
         "properties.fetch.max.wait.ms": str(fetch.wait_ms),
         "properties.fetch.min.bytes": str(fetch.least_bytes),
-        # Without state a job begins where the pipeline says, whatever its group has committed before: histories and
-        # offsets belong together, and a checkpoint holds both.
-        "scan.startup.mode": f"{start}-offset",
+        # Without state a job begins where the pipeline says: histories and offsets belong together, and a checkpoint holds
+        # both. What the group has committed counts only if it says so.
+        "scan.startup.mode": "group-offsets" if start == "committed" else f"{start}-offset",
         # Bytes survive the way through a text only in this encoding; Python turns them back.
         "format": "raw",
         "raw.charset": "ISO-8859-1",
     }
+    if start == "committed":
+        # Where the group has committed nothing, as on a partition that was added.
+        options["properties.auto.offset.reset"] = "earliest"
     tables.execute_sql(f"""
         CREATE TEMPORARY TABLE {name}_topics (
             v STRING,

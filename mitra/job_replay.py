@@ -48,10 +48,11 @@ def build(env: StreamExecutionEnvironment, blueprint: Blueprint, spec: ReplaySpe
     routed = numbers.flat_map(ReplayIntakeOperator(blueprint, spec.prepared), message_type()).set_parallelism(1)
     answered = keyed(routed, bytes_type).process(HistoryOperator(blueprint, spec.local.cache_bytes, 0), message_type())
     decided = keyed(answered, bytes_type).process(ReplayDecideOperator(blueprint), bytes_type)
-    _discard(decided.flat_map(ReplayWriteOperator(spec.frames), Types.INT()).set_parallelism(1))
+    discard(decided.flat_map(ReplayWriteOperator(spec.frames), Types.INT()).set_parallelism(1))
 
 
-def _discard(stream: Any) -> None:
+def discard(stream: Any) -> None:
+    """End a stream that nobody reads."""
     from pyflink.java_gateway import get_gateway  # noqa: PLC0415
 
     sink = get_gateway().jvm.org.apache.flink.streaming.api.functions.sink.v2.DiscardingSink()

@@ -1,7 +1,7 @@
 """Producers and consumers of the command line, with the pipeline's client settings."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -77,6 +77,19 @@ def _last_offset(reader: Any, place: Any, start: int, end: int) -> int | None:
                 "is a broker down?"
             )
     return last
+
+
+def commit_offsets(pipeline: Pipeline, offsets: Mapping[tuple[str, int], int]) -> None:
+    """Set the pipeline's group to these offsets, by topic and partition: where a job with `start: committed` begins."""
+    from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition  # noqa: PLC0415 - see above
+
+    places = {TopicPartition(*place): OffsetAndMetadata(offset, "", -1) for place, offset in offsets.items()}
+    reader = KafkaConsumer(**client_settings(pipeline), group_id=pipeline.name, enable_auto_commit=False)
+    try:
+        reader.assign(list(places))
+        reader.commit(places)
+    finally:
+        reader.close()
 
 
 @contextmanager

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 DAY_MS = 86_400_000
 
 Delivery = Literal["at-least-once", "exactly-once"]
-Start = Literal["earliest", "latest"]
+Start = Literal["earliest", "latest", "committed"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from mitra.job_keys import spread_keys
 from mitra.replay.frames import frame_of, write_frame
 from mitra.replay.intake import ReplayIntake
 from mitra.stages.decide import DecideStage
+from operators.decide import keep_ms
 from operators.interpreter import settle
 from operators.state import FlinkStore, MirroredStore
 
@@ -34,9 +35,9 @@ class ReplayIntakeOperator(FlatMapFunction):
         self._intake = ReplayIntake(self._blueprint, Path(self._folder))
         self._keys = spread_keys(self._blueprint.pipeline.job.buckets)
 
-    def flat_map(self, value: int) -> Iterator[Row]:
+    def flat_map(self, value: int | str) -> Iterator[Row]:
         """Route batch `value`, or the end behind the last one."""
-        for bucket, blob in self._intake.process(value):
+        for bucket, blob in self._intake.process(int(value)):
             yield Row(self._keys[bucket], blob)
 
 
@@ -54,11 +55,15 @@ class ReplayDecideOperator(KeyedProcessFunction):
         self._pending = MirroredStore(runtime_context, "pending_parts")
         self._state = State(
             pending=self._pending,
-            decisions=FlinkStore(runtime_context, "decisions"),
+            decisions=FlinkStore(runtime_context, "decisions", self._keep_ms()),
             waiting=FlinkStore(runtime_context, "waiting_labels"),
             revisions=FlinkStore(runtime_context, "revisions"),
         )
         settle()
+
+    def _keep_ms(self) -> int | None:
+        """A replay remembers all its decisions."""
+        return None
 
     def process_element(self, value: bytes, ctx: KeyedProcessFunction.Context) -> Iterator[bytes]:
         """Take one message of a bucket."""
@@ -69,6 +74,22 @@ class ReplayDecideOperator(KeyedProcessFunction):
             yield frame_of(decided, [], 0)
         if out.letters or out.ends or out.observed:
             yield frame_of(Decided(), out.letters, len(out.ends), out.observed)
+
+
+class BootstrapDecideOperator(ReplayDecideOperator):
+    """Decides, so that the live job remembers it; hands on nothing but that it has come to the end."""
+
+    def _keep_ms(self) -> int:
+        """As long as the live job does: state that is forgotten in another way isn't restored."""
+        return keep_ms(self._blueprint.pipeline)
+
+    def process_element(self, value: bytes, ctx: KeyedProcessFunction.Context) -> Iterator[bytes]:
+        """Take one message of a bucket."""
+        bucket = self._bucket_of[ctx.get_current_key()]
+        self._pending.use(bucket)
+        out = self._stage.process(bucket, self._state, (bytes(value),))
+        if out.ends:
+            yield frame_of(Decided(), [], len(out.ends))
 
 
 class ReplayWriteOperator(FlatMapFunction):

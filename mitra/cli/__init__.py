@@ -23,6 +23,7 @@ COMMANDS = {
     "replay": "the job over files: a decision and every feature for each transaction",
     "training-set": "features as they were served, with the labels known by a given time",
     "parity": "served features computed again from the log, and how often they differ",
+    "bootstrap": "a new job's histories out of the log, as a savepoint to start from",
     "train": "fit, calibrate and evaluate a model on the features of a replay",
     "retrain": "a challenger out of the log: trained, held against the champion, pushed if it is better; on alarms too",
     "check": "everything wrong with a pipeline, at once, without starting anything",

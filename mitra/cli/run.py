@@ -20,6 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--data", type=Path, default=Path("mitra-run"), metavar="DIR", help="logs and checkpoints (default: mitra-run)"
     )
     parser.add_argument("--fresh", action="store_true", help="start without state, though there is a checkpoint in DIR")
+    parser.add_argument(
+        "--restore", metavar="URI", help="start from this savepoint where there is no checkpoint in DIR yet"
+    )
     parser.add_argument("--seconds", type=float, metavar="N", help="end after this time (default: at Ctrl-C)")
 
 
@@ -42,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     _ = Blueprint(pipeline, model_files(pipeline, args.model)).compiled
     require_topics(pipeline)
     job = LocalJob(args.pipeline, pipeline, args.data, model=args.model, parallelism=args.parallelism)
-    restore = None if args.fresh else job.last_checkpoint()
+    restore = args.restore if args.fresh else job.last_checkpoint() or args.restore
     if restore is None:
         require_whole(pipeline, log_span(pipeline, pipeline.topics.control))
     job = LocalJob(args.pipeline, pipeline, args.data, model=args.model, parallelism=args.parallelism, restore=restore)

@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("mitra", "operators", "rules", "models", "control_stream")
-PROCESS_STARTS = {"mitra/job_local.py", "mitra/job_replay.py", "mitra/cluster/entry.py"}
+PROCESS_STARTS = {"mitra/job_local.py", "mitra/job_replay.py", "mitra/job_bootstrap.py", "mitra/cluster/entry.py"}
 
 
 def racing_decodes(source: str) -> list[int]:
