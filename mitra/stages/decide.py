@@ -204,8 +204,7 @@ class DecideStage:
                 self._take(bucket, state, revision, parts[revision], decided, out)
         for batch in reports:
             self._report(bucket, state, batch, out)
-        if self._observer is not None and out.joined:
-            out.observed += self._observer.labelled(out.joined)
+        self._observe_labels(out)
         contenders = (one for decider in self._deciders.values() for one in decider.lineup.contenders)
         out.figures += told + self._figures.due(self._clock()) + self._model_figures.due(self._clock(), contenders)
         # Behind the parts of its batch: a marker says that none of an earlier revision comes after it.
@@ -304,6 +303,13 @@ class DecideStage:
         out.decided.append(decided)
         if self._observer is not None:
             out.observed += self._observer.payments(bucket, parts, decided, decider.lineup)
+        self._observe_labels(out)
+
+    def _observe_labels(self, out: Output) -> None:
+        """Tell the monitor of the labels that have been joined since."""
+        if self._observer is not None and out.joined:
+            out.observed += self._observer.labelled(out.joined)
+            out.joined.clear()
 
     def _prepare(self, bucket: int, revise: Revise, state: State) -> None:
         """Keep a revision, compile it and load its models now, before anything is stamped with it."""
