@@ -36,6 +36,8 @@ def exact_from(
         # These are approximate whenever they reach behind the rows, new or old.
         if one.window.kind in {"last", "session"} or one.function in _OF_ROWS or _in_every_tile(one, text_fields):
             continue
+        if one.pair is not None:
+            continue
         if source in known and _wider(known[source], reach_ms) == known[source]:
             continue
         dates[one.key] = newest_ms + (reach_ms or 0) + 1

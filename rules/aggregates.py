@@ -8,9 +8,10 @@ from mitra.schema import Entity, EventType
 from rules import tree
 from rules.conditions import where_of
 from rules.durations import duration_ms, duration_text
-from rules.grammar import AGGREGATES, OPTIONS, SPEED, AggregateShape
+from rules.grammar import AGGREGATES, ELAPSED, OPEN_OPTIONS, OPTIONS, SPEED, AggregateShape
 from rules.names import IN_STEP, stored_scope
-from rules.plan import TYPES_SEPARATOR, Aggregate, Function, ValueType, Where, Window
+from rules.pairs import elapsed_in, elapsed_text, ends_text, event_of, pair_of
+from rules.plan import TYPES_SEPARATOR, Aggregate, Function, Pair, ValueType, Where, Window
 from rules.problems import closest
 from rules.tree import AggregateNode, Node, Unknown
 from rules.windows import Options, check_reach, duration_of, window_of, window_text
@@ -32,12 +33,13 @@ _INSIDE = {
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """Whose events are aggregated and which: what by=, event= and where= say."""
+    """Whose events are aggregated and which: what by=, event= and where= say, and what pairs them."""
 
     entity: Entity
     event: str | None
     where: Where | None
     events: tuple[EventType, ...]
+    pair: Pair | None = None
 
 
 def aggregate(checker: "Checker", found: ast.Call) -> Node:
@@ -47,7 +49,8 @@ def aggregate(checker: "Checker", found: ast.Call) -> Node:
     if checker.scope.stored:
         return checker.refuse(found, *_INSIDE[checker.scope.place])
     before = len(checker.source.problems)
-    options = _options(checker, found, function, OPTIONS if shape.windowed else ("by", "where", "event"))
+    allowed = OPEN_OPTIONS if function == "open" else OPTIONS if shape.windowed else ("by", "where", "event")
+    options = _options(checker, found, function, allowed)
     if len(checker.source.problems) > before:
         return UNKNOWN
     history = _history(checker, found, function, options)
@@ -113,7 +116,10 @@ def _node(
         parts.append(window_text(window))
     if delay_ms:
         parts.append(f"delay={duration_text(delay_ms)}")
-    if history.event:
+    pair = history.pair
+    if pair is not None and function == "open":
+        parts += [f"event={pair.begin}", f"until={ends_text(pair)}", f"id={pair.id}"]
+    elif history.event and pair is None:
         parts.append(f"event={history.event}")
     if history.where:
         parts.append(f"where={history.where.text}")
@@ -122,13 +128,14 @@ def _node(
         key=key,
         function=function,
         entity=history.entity.name,
-        field=field,
+        field=None if pair is not None else field,
         window=window,
         delay_ms=delay_ms,
         where=history.where,
         event=history.event,
         value_type=kind,
         parameter=parameter,
+        pair=pair,
     )
     return AggregateNode(kind, key, aggregate=made)
 
@@ -180,7 +187,9 @@ def _options(checker: "Checker", found: ast.Call, function: str, allowed: tuple[
 
 def _history(checker: "Checker", found: ast.Call, function: str, options: Options) -> History | None:
     entity = _entity(checker, found, function, options)
-    event = _event(checker, options["event"].value) if "event" in options else None
+    if function == "open" or elapsed_in(found) is not None:
+        return None if entity is None else _paired(checker, found, function, options, entity)
+    event = event_of(checker, options["event"].value) if "event" in options else None
     if entity is None or (event is None and "event" in options):
         return None
     events = checker.schema.with_history_of(entity)
@@ -194,14 +203,40 @@ def _history(checker: "Checker", found: ast.Call, function: str, options: Option
         events = (event,)
     # With one event type, naming it says nothing: the keys are equal with and without.
     named = event.name if event is not None and len(checker.schema.events) > 1 else None
-    where = None
-    if "where" in options:
-        scope = stored_scope(checker.schema, events, checker.scope.features)
-        condition = checker.inside(scope).condition(options["where"].value, "where=")
-        if condition.type == "unknown":
-            return History(entity, named, None, events)
-        where = where_of(condition, checker.schema.zone)
-    return History(entity, named, where, events)
+    return History(entity, named, _where(checker, options, events), events)
+
+
+def _where(checker: "Checker", options: Options, events: tuple[EventType, ...]) -> Where | None:
+    if "where" not in options:
+        return None
+    scope = stored_scope(checker.schema, events, checker.scope.features)
+    condition = checker.inside(scope).condition(options["where"].value, "where=")
+    return None if condition.type == "unknown" else where_of(condition, checker.schema.zone)
+
+
+def _paired(
+    checker: "Checker", found: ast.Call, function: str, options: Options, entity: Entity
+) -> History | None:
+    """Return the events that open() counts, or at which elapsed() is known."""
+    elapsed = elapsed_in(found)
+    if elapsed is None:
+        pair = pair_of(checker, found, options, "until", entity)
+        chosen = None if pair is None else pair.begin
+    else:
+        if not AGGREGATES[function].elapsed:  # type: ignore[index]
+            able = ", ".join(name for name, one in AGGREGATES.items() if one.elapsed)
+            checker.refuse(elapsed, f"{function} can't aggregate {ELAPSED}(...)", f"{able} can")
+        if "event" in options:
+            checker.refuse(options["event"], f"{ELAPSED}(...) says which events", "leave event= out")
+        for given in elapsed.args:
+            checker.refuse(given, f"{ELAPSED} takes event=, to= and id= by name")
+        inside = _options(checker, elapsed, ELAPSED, ("event", "to", "id"))
+        pair = pair_of(checker, elapsed, inside, "to", entity)
+        chosen = None if pair is None else pair.ends[0]
+    if pair is None:
+        return None
+    events = (checker.schema.event_by_name[chosen],)  # type: ignore[index]
+    return History(entity, chosen, _where(checker, options, events), events, pair)
 
 
 def _entity(checker: "Checker", found: ast.Call, function: str, options: Options) -> Entity | None:
@@ -231,21 +266,6 @@ def _entity(checker: "Checker", found: ast.Call, function: str, options: Options
     return entity
 
 
-def _event(checker: "Checker", given: ast.expr) -> EventType | None:
-    known = checker.schema.event_by_name
-    if isinstance(given, ast.Name) and given.id in known:
-        return known[given.id]
-    listed = f"the event types are {', '.join(known)}"
-    if isinstance(given, ast.Name):
-        checker.refuse(given, f"unknown event type {given.id}", closest(given.id, known) or listed)
-    else:
-        quoted = isinstance(given, ast.Constant) and isinstance(given.value, str)
-        checker.refuse(
-            given, "behind event= stands the name of an event type", "take the quotes off" if quoted else listed
-        )
-    return None
-
-
 def _field(
     checker: "Checker",
     found: ast.Call,
@@ -255,7 +275,10 @@ def _field(
     history: History | None,
 ) -> tuple[str | None, ValueType]:
     """Return the field that is aggregated and the type of the result."""
-    nothing: tuple[str | None, ValueType] = None, "integer" if function == "count" else "number"
+    if elapsed_in(found) is not None:
+        text = None if history is None or history.pair is None else elapsed_text(history.pair)
+        return text, "integer" if function == "count" else "number"
+    nothing: tuple[str | None, ValueType] = None, "integer" if function in {"count", "open"} else "number"
     if shape.field == "none":
         if arguments:
             told = '"1d", ' if shape.parameter == "period" else ""

@@ -58,7 +58,8 @@ class AggregateShape:
     `field`: whether it reads a field. `windowed`: whether it needs over= or last=; without, it takes neither, and no
     delay=. `numeric`: which fields it reads: `any`, `number`, or `number_or_boolean` (True counts as 1).
     `label`: whether the field may be the label. `parameter`: what else it is told: the `share` of a quantile, a `period`.
-    `ever`: whether lifetime totals of it are kept.
+    `ever`: whether lifetime totals of it are kept; `default_ever`: whether that is meant where no window is named.
+    `elapsed`: whether the time between two events can stand for the field.
     """
 
     field: Literal["required", "optional", "none"] = "required"
@@ -67,28 +68,33 @@ class AggregateShape:
     label: bool = False
     parameter: Literal["share", "period"] | None = None
     ever: bool = True
+    default_ever: bool = False
+    elapsed: bool = False
 
 
 AGGREGATES: dict[Function, AggregateShape] = {
-    "count": AggregateShape(field="optional", label=True),
-    "sum": AggregateShape(numeric="number_or_boolean", label=True),
-    "mean": AggregateShape(numeric="number_or_boolean", label=True),
-    "min": AggregateShape(numeric="number"),
-    "max": AggregateShape(numeric="number"),
-    "std": AggregateShape(numeric="number"),
+    "count": AggregateShape(field="optional", label=True, elapsed=True),
+    "sum": AggregateShape(numeric="number_or_boolean", label=True, elapsed=True),
+    "mean": AggregateShape(numeric="number_or_boolean", label=True, elapsed=True),
+    "min": AggregateShape(numeric="number", elapsed=True),
+    "max": AggregateShape(numeric="number", elapsed=True),
+    "std": AggregateShape(numeric="number", elapsed=True),
     "distinct": AggregateShape(),
     "previous": AggregateShape(windowed=False),
     "first": AggregateShape(),
     "seconds_since": AggregateShape(field="none", windowed=False),
-    "quantile": AggregateShape(numeric="number", parameter="share", ever=False),
+    "quantile": AggregateShape(numeric="number", parameter="share", ever=False, elapsed=True),
     "most_common": AggregateShape(ever=False),
-    "trend": AggregateShape(numeric="number", ever=False),
+    "trend": AggregateShape(numeric="number", ever=False, elapsed=True),
     "periodicity": AggregateShape(field="none", parameter="period", ever=False),
+    "open": AggregateShape(field="none", default_ever=True),
 }
 OPTIONS = ("by", "over", "last", "delay", "where", "event")
 SPEED = "speed_kmh"
 GRAPH = "graph"
 SESSION = "session"
+ELAPSED = "elapsed"
+OPEN_OPTIONS = (*OPTIONS, "until", "id")
 MAX_LAST = 1_000
 """Of last=: the newest events are read one by one, and histories keep some thousands."""
 
@@ -105,6 +111,7 @@ INSTEAD = {
     "avg": "did you mean mean?",
     "average": "did you mean mean?",
     "stddev": "did you mean std?",
+    "elapsed": "aggregate it: mean(elapsed(event=created, to=picked, id=order_id), by=store, last=50)",
     "median": "write quantile(amount, 0.5, ...)",
     "percentile": "write quantile(amount, 0.95, ...)",
     "mode": "did you mean most_common?",

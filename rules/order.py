@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Collection, Mapping
 
-from rules.grammar import AGGREGATES, GRAPH, SPEED
+from rules.grammar import AGGREGATES, ELAPSED, GRAPH, SPEED
 
 
 def references(tree: ast.expr, names: Collection[str]) -> dict[str, ast.Name]:
@@ -13,7 +13,7 @@ def references(tree: ast.expr, names: Collection[str]) -> dict[str, ast.Name]:
     while todo:
         node = todo.pop()
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            if node.func.id not in AGGREGATES and node.func.id not in {SPEED, GRAPH}:
+            if node.func.id not in AGGREGATES and node.func.id not in {ELAPSED, GRAPH, SPEED}:
                 todo += [*node.args, *node.keywords]
         elif isinstance(node, ast.Name):
             if node.id in names:

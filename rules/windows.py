@@ -21,6 +21,8 @@ def window_of(checker: "Checker", found: ast.Call, function: Function, options: 
         return None
     if over is not None:
         return _over(checker, over)
+    if last is None and AGGREGATES[function].default_ever:
+        return Window("ever")
     if last is None:
         ever = AGGREGATES[function].ever
         checker.refuse(

@@ -76,11 +76,15 @@ def _result(function, n, total, spread, low, high):  # type: ignore[no-untyped-d
 
 @jit
 def answer(  # type: ignore[no-untyped-def]
-    integers, bits, cap, row, time, numeric, word_column, words, plan, at, info, h, scratch, partial, values, text_values,
+    integers, bits, cap, row, time, numeric, word_column, words, pairs, plan, at, info, h, scratch, partial, values, text_values,
     approximate,
 ):  # fmt: skip
-    """Answer an entity's aggregates as of a row, from the rows up to it and what is kept of older ones."""
+    """Answer an entity's aggregates as of a row, from the rows up to it and what is kept of older ones.
+
+    `pairs`: how many columns of paired events there are; in `plan` they are told just before `at`.
+    """
     times = integers[TIME * cap : (TIME + 1) * cap]
+    pairs_at = at - 5 * pairs
     upto = row + 1
     edges = plan[at]
     offsets = plan[at + 1 : at + 1 + edges]
@@ -153,6 +157,10 @@ def answer(  # type: ignore[no-untyped-def]
                     inexact = _add_total(wide, past, floats, kind, tile_at, lifetime, until)
                 elif since != NEVER:
                     inexact = _add_past(wide, past, floats, kind, tile_at, tile_source, since, until, gone) or low < -1
+                if kind == 1 and place >= numeric:
+                    # What began among the events that are gone has no beginning any more.
+                    inexact = inexact or since < max(gone, past[FOLDED_MS] if past.size > 0 else gone)
+                    inexact = inexact or count_matching(flags[low_row:high_row], mask) > partial[0]
             for _ in range(outputs):
                 output = plan[at + 1]
                 values[output] = _result(plan[at], wide[0], wide[1], wide[2], wide[3], wide[4])
@@ -163,7 +171,7 @@ def answer(  # type: ignore[no-untyped-def]
                 at += 2
     lasting = last_at + lasts
     _answer_distincts(
-        integers, cap, time, numeric, word_column, words, plan, at, offsets, scratch, last_at, lasting, values, approximate,
+        integers, cap, time, numeric, word_column, words + pairs, plan, at, offsets, scratch, last_at, lasting, values, approximate,
         info, h, past, gone,
     )  # fmt: skip
     at += 1 + 4 * plan[at]
@@ -179,8 +187,8 @@ def answer(  # type: ignore[no-untyped-def]
     at += 1 + 9 * plan[at]
     if plan[at] > 0:
         answer_series(
-            integers, bits, cap, time, numeric, word_column, plan, at, offsets, scratch, last_at, lasting, values, text_values,
-            approximate, past, gone,
+            integers, bits, cap, row, time, numeric, word_column, plan, at, pairs_at, offsets, scratch, last_at, lasting, values,
+            text_values, approximate, past, gone,
         )  # fmt: skip
 
 
@@ -211,16 +219,17 @@ def _add_total(partial, past, floats, kind, tile_at, lifetime, until):  # type: 
 
 @jit
 def _answer_distincts(  # type: ignore[no-untyped-def]
-    integers, cap, time, numeric, word_column, words, plan, at, offsets, scratch, last_at, lasting, values, approximate,
+    integers, cap, time, numeric, word_column, before, plan, at, offsets, scratch, last_at, lasting, values, approximate,
     info, h, past, gone,
 ):  # fmt: skip
+    # `before`: columns between those of texts and those of previous occurrences.
     count = plan[at]
     at += 1
     section = plan[1 + info[h, ENTITY]]
     for _ in range(count):
         source, edge, low, output = plan[at], plan[at + 1], plan[at + 2], plan[at + 3]
         at += 4
-        start = (word_column + words + source) * cap
+        start = (word_column + before + source) * cap
         high_row = scratch[edge]
         since = time - offsets[low] if low >= 0 else ALWAYS
         low_row = scratch[low] if low >= 0 else (0 if low == -1 else scratch[last_at - 2 - low])

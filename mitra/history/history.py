@@ -23,8 +23,8 @@ def _keep_alike(one: Plan, other: Plan) -> bool:
         one.layout == other.layout
         and one.conditions.listed == other.conditions.listed
         and all(
-            (a.distinct_sources, a.tiled, a.lifetime, a.keeps_totals)
-            == (b.distinct_sources, b.tiled, b.lifetime, b.keeps_totals)
+            (a.pairs, a.distinct_sources, a.tiled, a.lifetime, a.keeps_totals)
+            == (b.pairs, b.distinct_sources, b.tiled, b.lifetime, b.keeps_totals)
             for a, b in zip(one.by_entity, other.by_entity, strict=True)
         )
     )

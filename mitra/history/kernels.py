@@ -26,8 +26,11 @@ from mitra.history.columns import (
     flag_column,
 )
 from mitra.history.memory import ARRIVAL, FIELDS, ID, META, TIME, floats_at, integers_at
+from mitra.history.pairing import link_pair
 from mitra.history.scans import ALWAYS, NEVER, find, find_back, jit, upper_bound
 from mitra.history.tiles import last_sampled
+
+NEGATIVE_ZERO = ALWAYS  # of a number the bits that only a sign stands in
 
 
 @jit
@@ -60,16 +63,33 @@ def link(integers, cap, numbers, kind, place, flags, mask, previous, row, size, 
 
 
 @jit
+def link_pairs(address, cap, size, numbers, texts, words, plan, entity):  # type: ignore[no-untyped-def]
+    """Fill the columns of paired events anew: rows were loaded, or the oldest have gone."""
+    at = plan[1 + entity]
+    sources = plan[at]
+    at += 1 + 4 * sources
+    pairs = plan[at]
+    word_column = FIELDS + numbers + texts
+    for pair in range(pairs):
+        column = word_column + words + pair
+        for row in range(size):
+            link_pair(address, cap, word_column + words + pairs + sources, numbers, column, plan, at + 1 + 5 * pair, row, row + 1)
+
+
+@jit
 def link_all(address, cap, size, numbers, texts, words, plan, entity, past):  # type: ignore[no-untyped-def]
     """Fill the columns of previous occurrences of rows that were just loaded."""
     at = plan[1 + entity]
     sources = plan[at]
+    pairs_at = at + 1 + 4 * sources
+    pairs = plan[pairs_at]
     word_column = FIELDS + numbers + texts
-    integers = integers_at(address, cap * (word_column + words + sources))
+    integers = integers_at(address, cap * (word_column + words + pairs + sources))
+    link_pairs(address, cap, size, numbers, texts, words, plan, entity)
     for source in range(sources):
         kind, place, word, mask = plan[at + 1], plan[at + 2], plan[at + 3], plan[at + 4]
         at += 4
-        start = (word_column + words + source) * cap
+        start = (word_column + words + pairs + source) * cap
         previous = integers[start : start + cap]
         flags = flag_column(integers, cap, word_column, word)
         for row in range(size):
@@ -123,7 +143,9 @@ def run(  # type: ignore[no-untyped-def]
         entity = info[h, ENTITY]
         section = plan[1 + entity]
         sources = plan[section]
-        columns = word_column + words + sources
+        pairs_at = section + 1 + 4 * sources
+        pairs = plan[pairs_at]
+        columns = word_column + words + pairs + sources
         integers = integers_at(info[h, ADDRESS], cap * columns)
         bits = floats_at(info[h, ADDRESS], cap * columns)
         identity = identities[e]
@@ -153,7 +175,10 @@ def run(  # type: ignore[no-untyped-def]
             integers[META * cap + row] = (contents[e] >> 32 << 32) | kinds[e]
             integers[ARRIVAL * cap + row] = info[h, COUNTER]
             for field in range(numeric):
-                bits[(FIELDS + field) * cap + row] = numbers[e, field] + 0.0  # -0.0 is 0.0
+                place = (FIELDS + field) * cap + row
+                bits[place] = numbers[e, field]
+                if integers[place] == NEGATIVE_ZERO:  # compared as bits: as numbers, the compiler may take the two for one
+                    integers[place] = 0
             fresh = 0
             sealed = info[h, SEALED]
             for field in range(texts):
@@ -175,9 +200,13 @@ def run(  # type: ignore[no-untyped-def]
                 info[h, SEALED] = sealed + 1
                 late[touch] = row
             past = integers_at(info[h, PAST], info[h, PAST_WORDS])
+            for pair in range(pairs):
+                link_pair(
+                    info[h, ADDRESS], cap, columns, numeric, word_column + words + pair, plan, pairs_at + 1 + 5 * pair, row, size
+                )
             for source in range(sources):
                 at = section + 1 + 4 * source
-                first = (word_column + words + source) * cap
+                first = (word_column + words + pairs + source) * cap
                 link(
                     integers, cap, numeric, plan[at], plan[at + 1], flag_column(integers, cap, word_column, plan[at + 2]),
                     plan[at + 3], integers[first : first + cap], row, size, past, source,
@@ -189,7 +218,7 @@ def run(  # type: ignore[no-untyped-def]
             status[touch] = 0
             arrival[touch] = info[h, COUNTER]
         answer(
-            integers, bits, cap, row, time, numeric, word_column, words, plan, section + 1 + 4 * sources, info, h,
+            integers, bits, cap, row, time, numeric, word_column, words, pairs, plan, pairs_at + 1 + 5 * pairs, info, h,
             scratch, partial, values[touch], text_values[touch], approximate[touch],
         )  # fmt: skip
     return handles.size

@@ -23,10 +23,11 @@ EVENT, NUMBER, TEXT = 0, 1, 2
 NEED_SPREAD, NEED_RANGE = 1, 2
 COUNT, SUM, MEAN, MIN, MAX, STD = range(6)
 PREVIOUS, FIRST, SECONDS_SINCE = range(3)
-QUANTILE, MOST_COMMON, TREND, PERIODICITY = range(4)
+QUANTILE, MOST_COMMON, TREND, PERIODICITY, OPEN = range(5)
+ELAPSED, CLOSED = range(2)
 _FUNCTIONS = {"count": COUNT, "sum": SUM, "mean": MEAN, "min": MIN, "max": MAX, "std": STD}
 _SCANS = {"previous": PREVIOUS, "first": FIRST, "seconds_since": SECONDS_SINCE}
-_SERIES = {"quantile": QUANTILE, "most_common": MOST_COMMON, "trend": TREND, "periodicity": PERIODICITY}
+_SERIES = {"quantile": QUANTILE, "most_common": MOST_COMMON, "trend": TREND, "periodicity": PERIODICITY, "open": OPEN}
 _NEEDS = {STD: NEED_SPREAD, MIN: NEED_RANGE, MAX: NEED_RANGE}
 
 PARTIAL_WORDS = 5
@@ -36,9 +37,13 @@ BEGINNING = -1  # a window's lower edge: all events ever
 
 DAY_MS = 86_400_000
 MAX_ENTITIES = 255
+MAX_PAIRED_TYPES = 62  # types of events are bits of a word there
 
 # A source: what is taken (kind, column) of which events (word, mask).
 Source = tuple[int, int, int, int]
+# A column derived from pairs of events: ELAPSED or CLOSED, kind and column of the field they share, and as bits of their
+# types, which events begin and which end.
+Paired = tuple[int, int, int, int, int]
 
 
 @dataclass
@@ -50,6 +55,8 @@ class EntityPlan:
     [(function, column)]. `distincts`: (place in `distinct_sources`, edge, lower edge, column). `scans`: (function,
     source, edge, lower edge, column). `label_windows`: (word, mask, edge, lower edge, function, column).
     `series`: (function, source, edge, lower edge, column, parameter), answered from rows alone.
+    `pairs` have a column of their own beside the rows: at an event that ends, the seconds since it began (ELAPSED); at one that
+    begins, when it ended (CLOSED).
     `distinct_sources` have a column of previous occurrences beside the rows. `lifetime` sources keep totals of events that are
     gone; `tiled` sources lie in tiles, each at its place in a tile's `tile_words`. `names` say in state what a source is.
     `keeps_totals`: something outlives all windows. `sequences` are asked of the rows themselves, each with its place among the texts.
@@ -65,6 +72,7 @@ class EntityPlan:
     distinct_sources: list[Source] = field(default_factory=list)
     scans: list[tuple[int, Source, int, int, int]] = field(default_factory=list)
     label_windows: list[tuple[int, int, int, int, int, int]] = field(default_factory=list)
+    pairs: list[Paired] = field(default_factory=list)
     series: list[tuple[int, Source, int, int, int, float]] = field(default_factory=list)
     after_edge: int = -1
     lifetime: list[Source] = field(default_factory=list)
@@ -138,6 +146,7 @@ class Plan:
         plan.edges = sorted(offsets)
         if labels is not None and labels.absent_is == "legit":
             plan.after_edge = plan.edges.index(labels.after_ms)
+        plan.pairs = list(dict.fromkeys(self._paired(a) for _, a in mine if a.pair is not None))
         for column, place in enumerate(plan.numeric):
             self._add(plan, self.aggregates[place], column)
         for column, place in enumerate(plan.texts):
@@ -168,7 +177,7 @@ class Plan:
         if self.labels is not None and a.field == self.labels.name and a.function in _FUNCTIONS:
             plan.label_windows.append((word, mask, edge, low, _FUNCTIONS[a.function], column))
             return
-        kind, place = self._locate(a)
+        kind, place = self._locate(plan, a)
         source = (kind, place, word, mask)
         if a.function in _FUNCTIONS:
             windows = plan.windows.setdefault(source, {})
@@ -178,11 +187,31 @@ class Plan:
                 plan.distinct_sources.append(source)
             plan.distincts.append((plan.distinct_sources.index(source), edge, low, column))
         elif a.function in _SERIES:
-            plan.series.append((_SERIES[a.function], source, edge, low, column, a.parameter or 0.0))
+            told = plan.pairs.index(self._paired(a)) if a.function == "open" else a.parameter
+            plan.series.append((_SERIES[a.function], source, edge, low, column, told or 0.0))
         else:
             plan.scans.append((_SCANS[a.function], source, edge, low, column))
 
-    def _locate(self, a: Aggregate) -> tuple[int, int]:
+    def _paired(self, a: Aggregate) -> Paired:
+        """Return the column that an aggregate of paired events reads."""
+        pair = a.pair
+        assert pair is not None
+        events = self.layout.events
+        if not {pair.begin, *pair.ends} <= set(events[:MAX_PAIRED_TYPES]):
+            raise MitraError(f"aggregate {a.key}: of event types {', '.join(events[:MAX_PAIRED_TYPES])} only")
+        of_text = pair.id in self.layout.text
+        names = self.layout.text if of_text else self.layout.numeric
+        if pair.id not in names:
+            raise MitraError(f"aggregate {a.key}: histories keep no field={pair.id!r}")
+        ends = sum(1 << events.index(name) for name in pair.ends)
+        column = CLOSED if a.function == "open" else ELAPSED
+        return column, TEXT if of_text else NUMBER, names.index(pair.id), 1 << events.index(pair.begin), ends
+
+    def _locate(self, plan: EntityPlan, a: Aggregate) -> tuple[int, int]:
+        if a.pair is not None:
+            # Behind the stored columns; kernels count a number's column from the first number's.
+            stored = len(self.layout.numeric) + len(self.layout.text) + self.conditions.words
+            return NUMBER, stored + plan.pairs.index(self._paired(a))
         if a.field is None:
             if a.function in {"count", "seconds_since", "periodicity"}:
                 return EVENT, 0
@@ -196,10 +225,14 @@ class Plan:
         kept = ", ".join(self.layout.numeric + self.layout.text) or "no field"
         raise MitraError(f"aggregate {a.key}: histories keep no field={a.field!r}; they keep {kept}")
 
-    def _source_name(self, source: Source) -> int:
+    def _source_name(self, plan: EntityPlan, source: Source) -> int:
         """Return what a source is called in state: a hash of what is taken and of which events."""
         kind, place, word, mask = source
-        field_name = (("",), self.layout.numeric, self.layout.text)[kind][place]
+        if place >= len(self.layout.numeric) and kind == NUMBER:
+            mine = (a for a in self.aggregates if a.entity == plan.name and a.pair is not None)
+            field_name = next(repr(a.pair) for a in mine if self._locate(plan, a) == (kind, place))
+        else:
+            field_name = (("",), self.layout.numeric, self.layout.text)[kind][place]
         where, event = (None, None) if word < 0 else self.conditions.listed[word * BITS + mask.bit_length() - 1]
         return text_hash("\0".join((("event", "number", "text")[kind], field_name, where or "", event or "")))
 
@@ -231,7 +264,7 @@ class Plan:
         plan.tile_words = at
         plan.lifetime = list(lifetime)
         for source in (*tiled, *lifetime, *plan.distinct_sources):
-            plan.names[source] = self._source_name(source)
+            plan.names[source] = self._source_name(plan, source)
         plan.keeps_totals = bool(lifetime) or any(low == BEGINNING for _, _, low, _ in plan.distincts)
 
     def _pack(self) -> NDArray[np.int64]:
@@ -247,7 +280,8 @@ class Plan:
 
 def _section(plan: EntityPlan) -> list[int]:
     distinct_sources = [len(plan.distinct_sources), *(number for source in plan.distinct_sources for number in source)]
-    numbers = [*distinct_sources, len(plan.edges), *plan.edges, plan.after_edge, len(plan.last_edges)]
+    pairs = [len(plan.pairs), *(number for pair in plan.pairs for number in pair)]
+    numbers = [*distinct_sources, *pairs, len(plan.edges), *plan.edges, plan.after_edge, len(plan.last_edges)]
     for word, mask, size, edge in plan.last_edges:
         numbers += [word, mask, size, edge, plan.tiled[EVENT, 0, word, mask]]
     numbers.append(len(plan.windows))

@@ -5,7 +5,7 @@ import numpy as np
 from mitra.history import codec
 from mitra.history.columns import ADDRESS, GONE_MS, NOTES_CHANGED, ROWS, SEALED
 from mitra.history.entity import Record
-from mitra.history.kernels import link_all
+from mitra.history.kernels import link_all, link_pairs
 from mitra.history.labels import expire, fold
 from mitra.history.memory import FIELDS, ID, TIME
 from mitra.history.past import Past
@@ -85,6 +85,12 @@ def remove_oldest(work: Work, record: Record, count: int) -> None:
     info[ROWS] = rows - count
     from_open = count - int(info[SEALED])
     info[SEALED] = max(0, -from_open)
+    if work.plan.by_entity[record.entity].pairs:
+        # What ends among the rows may have begun among those that are gone.
+        link_pairs(
+            info[ADDRESS], record.cap, info[ROWS],
+            work.shape.numeric, work.shape.texts, work.shape.words, work.plan.words, record.entity,
+        )  # fmt: skip
     directory = record.directory
     segments = directory.segments
     directory.skip += count

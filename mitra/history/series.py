@@ -9,7 +9,9 @@ import numpy as np
 
 from mitra.history.columns import flag_column
 from mitra.history.memory import FIELDS, TIME
-from mitra.history.scans import NEVER, jit
+from mitra.history.pairing import count_open
+from mitra.history.scans import ALWAYS, NEVER, count_matching, jit
+from mitra.history.tiles import FOLDED_MS
 
 DAY_MS = 86_400_000.0
 
@@ -22,6 +24,15 @@ def _present(values, flags, mask, low, high, out):  # type: ignore[no-untyped-de
         x = values[i]
         out[n] = x
         n += ((flags[i] & mask) == mask) & (x == x)
+    return n
+
+
+@jit
+def _count_present(values, flags, mask, low, high):  # type: ignore[no-untyped-def]
+    """Return how many matching rows have a value."""
+    n = 0
+    for i in range(low, high):
+        n += ((flags[i] & mask) == mask) & (values[i] == values[i])
     return n
 
 
@@ -119,8 +130,8 @@ def periodicity(times, flags, mask, low, high, period_ms):  # type: ignore[no-un
 
 @jit
 def answer_series(  # type: ignore[no-untyped-def]
-    integers, bits, cap, time, numeric, word_column, plan, at, offsets, scratch, last_at, lasting, values, text_values,
-    approximate, past, gone,
+    integers, bits, cap, row, time, numeric, word_column, plan, at, pairs_at, offsets, scratch, last_at, lasting, values,
+    text_values, approximate, past, gone,
 ):  # fmt: skip
     """Answer what is asked of the events themselves; what lies behind the rows is left out, and the answer marked.
 
@@ -135,10 +146,18 @@ def answer_series(  # type: ignore[no-untyped-def]
         parameter = plan[at + 8 : at + 9].view(np.float64)[0]
         at += 9
         flags = flag_column(integers, cap, word_column, word)
-        since = scratch[lasting - 2 - low] if low < -1 else time - offsets[low]
-        low_row = scratch[low] if low >= 0 else scratch[last_at - 2 - low]
+        since = time - offsets[low] if low >= 0 else ALWAYS
+        low_row = scratch[low] if low >= 0 else (0 if low == -1 else scratch[last_at - 2 - low])
+        if low < -1:
+            since = scratch[lasting - 2 - low]
         high_row = max(scratch[edge], low_row)
-        inexact = since != NEVER if low < -1 else since < gone or (past.size > 0 and since < past[2])
+        kept_ms = max(gone, past[FOLDED_MS]) if past.size > 0 else gone
+        inexact = since != NEVER if low < -1 else since < kept_ms
+        if kind == 1 and place >= numeric and function != 4 and kept_ms != ALWAYS:
+            # What began among the events that are gone has no beginning any more.
+            values_at = (FIELDS + place) * cap
+            present = _count_present(bits[values_at : values_at + cap], flags, mask, low_row, high_row)
+            inexact = inexact or present < count_matching(flags[low_row:high_row], mask)
         column = (FIELDS + place + (numeric if kind == 2 else 0)) * cap
         if function == 0:
             values[output] = quantile(bits[column : column + cap], flags, mask, low_row, high_row, parameter)
@@ -151,6 +170,12 @@ def answer_series(  # type: ignore[no-untyped-def]
                 values[output] = np.array([found]).view(np.float64)[0]
         elif function == 2:
             values[output] = trend(bits[column : column + cap], times, flags, mask, low_row, high_row)
+        elif function == 4:
+            closed = integers[column : column + cap]
+            pair = pairs_at + 5 * np.int64(parameter)
+            values[output] = count_open(
+                integers, cap, numeric, closed, plan, pair, flags, mask, low_row, high_row, row, time
+            )
         else:
             values[output] = periodicity(times, flags, mask, low_row, high_row, parameter)
         if inexact:

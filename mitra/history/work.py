@@ -31,7 +31,7 @@ class Shape:
         self.texts = len(plan.layout.text)
         self.words = plan.conditions.words
         self.stored = FIELDS + self.numeric + self.texts + self.words
-        self.columns = [self.stored + len(entity.distinct_sources) for entity in plan.by_entity]
+        self.columns = [self.stored + len(entity.pairs) + len(entity.distinct_sources) for entity in plan.by_entity]
         self.raw_limit = max(2, plan.limits.raw_events)
         self.fold_rows = max(1, self.raw_limit // FOLD_PART)
 

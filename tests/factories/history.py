@@ -8,7 +8,7 @@ import numpy as np
 from mitra.hashing import text_hash
 from mitra.history import Events, LabelNotes, Layout, Touches
 from mitra.schema import Entity, EventType, Field
-from rules.plan import Aggregate, Where, Window
+from rules.plan import Aggregate, Pair, Where, Window
 from tests.oracles.history import Label, PastEvent, Question
 
 PAYMENT = EventType(
@@ -71,11 +71,12 @@ def aggregate(
     where: Condition | None = None,
     event: str | None = None,
     parameter: float | None = None,
+    pair: Pair | None = None,
 ) -> Aggregate:
     """Return an aggregate, with a key that says all of it."""
     text = where.text if where else None
     key = (
-        f"{function}({name}, by={entity}, window={window}, delay={delay_ms}, where={text}, event={event}, {parameter})"
+        f"{function}({name}, by={entity}, window={window}, delay={delay_ms}, where={text}, event={event}, {parameter}, {pair})"
     )
     kind = "string" if function in {"previous", "first", "most_common"} and name in LAYOUT.text else "number"
     return Aggregate(
@@ -89,6 +90,7 @@ def aggregate(
         event,
         kind,  # type: ignore[arg-type]
         parameter,
+        pair,
     )
 
 
@@ -100,9 +102,11 @@ def question(
     where: Condition | None = None,
     event: str | None = None,
     parameter: float | None = None,
+    pair: Pair | None = None,
 ) -> Question:
     """Return the oracle's form of an aggregate."""
-    return Question(function, name, window, delay_ms, where.question() if where else None, event, parameter)
+    paired = None if pair is None else (pair.begin, pair.ends, pair.id)
+    return Question(function, name, window, delay_ms, where.question() if where else None, event, parameter, paired)
 
 
 def columns(events: Sequence[PastEvent], layout: Layout = LAYOUT) -> Events:

@@ -46,6 +46,7 @@ class Question:
     where: Callable[[dict[str, Value]], bool | None] | None = None
     event: str | None = None
     parameter: float | None = None
+    pair: tuple[str, tuple[str, ...], str] | None = None
 
 
 @dataclass
@@ -98,11 +99,14 @@ class OracleHistory:
         events = [self.events[i] for i in matching]
         if q.function == "first":
             return events[0].values.get(q.field) if events else None
+        if q.function == "open":
+            return float(sum(self._is_open(q, i, place) for i in matching))
+        if q.pair is not None:
+            return of_values(q, [(self.events[i].time_ms, self._elapsed(q, i)) for i in matching])
         if q.function == "periodicity":
             return rhythm([event.time_ms for event in events], q.parameter)
         if q.function in {"most_common", "trend", "quantile"}:
-            seen = [(event.time_ms, event.values[q.field]) for event in events if event.values.get(q.field) is not None]
-            return of_series(q, seen)
+            return of_values(q, [(event.time_ms, event.values.get(q.field)) for event in events])
         if q.field is None:
             return float(len(events))
         if q.field == self.label_name:
@@ -121,6 +125,31 @@ class OracleHistory:
             held.insert(0, i)
         return held
 
+    def _elapsed(self, q: Question, end: int) -> float | None:
+        """Return the seconds from the newest event before one that began what it ends."""
+        begin, _, name = q.pair
+        here = self.events[end]
+        began = [
+            (event.time_ms, i)
+            for i, event in enumerate(self.events)
+            if event.kind == begin and self._after((end, i)) and event.values.get(name) == here.values.get(name) is not None
+        ]
+        return (here.time_ms - max(began)[0]) / 1000.0 if began else None
+
+    def _is_open(self, q: Question, begin: int, place: int) -> bool:
+        """Tell whether nothing that had come by `place`, and is behind the event, ends it."""
+        _, ends, name = q.pair
+        value = self.events[begin].values.get(name)
+        return value is not None and not any(
+            event.kind in ends and event.values.get(name) == value and self._after((i, begin)) and self._after((place, i), same=True)
+            for i, event in enumerate(self.events)
+        )
+
+    def _after(self, two: tuple[int, int], *, same: bool = False) -> bool:
+        """Tell whether one event is behind another in the history's order."""
+        later, earlier = ((self.events[i].time_ms, i) for i in two)
+        return later > earlier or (same and later == earlier)
+
     @staticmethod
     def _matches(q: Question, event: PastEvent) -> bool:
         if q.event is not None and event.kind != q.event:
@@ -133,6 +162,14 @@ class OracleHistory:
             return max(known, key=lambda label: label.version).value
         after = self.absent_legit_after_ms
         return 0.0 if after is not None and event.time_ms <= t - after else None
+
+
+def of_values(q: Question, seen: list[tuple[int, Any]]) -> Any:
+    """Answer what is asked of (time, value) of some events, leaving out missing values."""
+    present = [(time, value) for time, value in seen if value is not None]
+    if q.function in {"most_common", "trend", "quantile"}:
+        return of_series(q, present)
+    return reduce(q.function, [value for _, value in present])
 
 
 def of_series(q: Question, seen: list[tuple[int, Any]]) -> Any:

@@ -13,6 +13,7 @@ import mitra.history.labels as labels_module
 import mitra.history.sealing as chunk
 from mitra.history import CONFLICT, DUPLICATE, NEW, History, MemoryStore, Plan, Result
 from mitra.schema import HistoryLimits, Labels
+from rules.plan import Pair
 from tests.factories.history import ENTITIES, LAYOUT, WHERES, aggregate, columns, notes, question, touches
 from tests.oracles.history import Label, OracleHistory, PastEvent
 
@@ -20,6 +21,7 @@ AMOUNTS = [None, 0.0, -0.0, 0.1, 9.99, 10.0, 10.01, 123456.789, -17.3, 1e-3, 70.
 KEYS = ["a", "b", "\0s0\0customer\0a", "ключ"]
 STATUS = {NEW: "new", DUPLICATE: "duplicate", CONFLICT: "conflict"}
 SERIES = {"quantile", "most_common", "trend", "periodicity"}
+OF_ELAPSED = {"count", "sum", "mean", "min", "max", "std", "quantile", "trend"}
 NUMERIC, TEXT = ("amount", "items", "online"), ("country", "device")
 
 
@@ -28,15 +30,15 @@ def asked(draw):
     function = draw(
         st.sampled_from(
             ["count", "sum", "mean", "min", "max", "std", "distinct", "previous", "first", "seconds_since", "quantile",
-             "most_common", "trend", "periodicity"]
+             "most_common", "trend", "periodicity", "open"]
         )
     )  # fmt: skip
-    parameter = None
+    parameter = pair = None
     if function == "quantile":
         parameter = draw(st.sampled_from([0.0, 0.25, 0.5, 0.9, 1.0]))
     elif function == "periodicity":
         parameter = draw(st.sampled_from([7.0, 100.0, 1000.0]))
-    if function in {"seconds_since", "periodicity"}:
+    if function in {"seconds_since", "periodicity", "open"}:
         name = None
     elif function == "count":
         name = draw(st.sampled_from([None, *NUMERIC, *TEXT, "fraud"]))
@@ -57,7 +59,13 @@ def asked(draw):
     delay = draw(st.sampled_from([0, 0, 0, 1, 50, 300]))
     where = draw(st.sampled_from([None, None, *WHERES]))
     event = draw(st.sampled_from([None, None, "payment", "login"]))
-    return function, name, window, delay, where, event, parameter
+    if function == "open" or (function in OF_ELAPSED and name != "fraud" and draw(st.integers(0, 2)) == 0):
+        begin, *ends = draw(st.sampled_from([("payment", "login"), ("login", "payment")]))
+        # Only payments have a country, so no login would match one.
+        shared = draw(st.sampled_from(["device", "device", "country"]))
+        pair = Pair(begin, tuple(ends), shared)
+        name, event = None, begin if function == "open" else ends[0]
+    return function, name, window, delay, where, event, parameter, pair
 
 
 @st.composite
@@ -259,6 +267,9 @@ LONG += [
     ("customer", "quantile", "amount", ("over", 1500), 0, WHERES[1], None, 0.9),
     ("customer", "quantile", "amount", ("last", 200), 50, None, None, 0.5),
     ("customer", "periodicity", None, ("over", 1500), 0, None, "login", 333.0),
+    ("customer", "mean", None, ("last", 50), 0, None, "login", None, Pair("payment", ("login",), "device")),
+    ("customer", "open", None, ("ever", 0), 0, WHERES[1], "payment", None, Pair("payment", ("login",), "device")),
+    ("customer", "open", None, ("over", 400), 50, None, "login", None, Pair("login", ("payment",), "device")),
 ]
 
 
@@ -338,6 +349,11 @@ FOLDED += [
     ("customer", "quantile", "amount", ("over", HOUR), 0, WHERES[2], None, 0.9),
     ("customer", "quantile", "amount", ("last", 5), SECOND, None, None, 0.25),
     ("customer", "periodicity", None, ("over", 7 * DAY), 0, None, None, float(DAY)),
+    ("customer", "sum", None, ("over", DAY), 0, None, "login", None, Pair("payment", ("login",), "device")),
+    ("customer", "std", None, ("ever", 0), 0, None, "payment", None, Pair("login", ("payment",), "device")),
+    ("customer", "quantile", None, ("last", 3), 0, None, "login", 0.5, Pair("payment", ("login",), "device")),
+    ("customer", "open", None, ("over", HOUR), SECOND, None, "payment", None, Pair("payment", ("login",), "device")),
+    ("customer", "open", None, ("ever", 0), 0, None, "login", None, Pair("login", ("payment",), "device")),
 ]
 
 
