@@ -214,9 +214,7 @@ def _where(checker: "Checker", options: Options, events: tuple[EventType, ...]) 
     return None if condition.type == "unknown" else where_of(condition, checker.schema.zone)
 
 
-def _paired(
-    checker: "Checker", found: ast.Call, function: str, options: Options, entity: Entity
-) -> History | None:
+def _paired(checker: "Checker", found: ast.Call, function: str, options: Options, entity: Entity) -> History | None:
     """Return the events that open() counts, or at which elapsed() is known."""
     elapsed = elapsed_in(found)
     if elapsed is None:

@@ -41,7 +41,7 @@ _STEP_US = 2.0
 """Of a sequence and of each of its steps, where few events could be the last and a window has some tens."""
 _LAST_US = 0.001
 """Of each event that a `last=` window counts."""
-_SERIES_US = {"quantile": 5.0, "most_common": 1.5, "trend": 0.6, "periodicity": 6.5}
+_SERIES_US = {"quantile": 5.0, "most_common": 1.5, "trend": 0.6, "periodicity": 6.5, "open": 1.0}
 """Of what looks at the events one by one; also where `last=` names fewer of them."""
 
 

@@ -73,7 +73,17 @@ def link_pairs(address, cap, size, numbers, texts, words, plan, entity):  # type
     for pair in range(pairs):
         column = word_column + words + pair
         for row in range(size):
-            link_pair(address, cap, word_column + words + pairs + sources, numbers, column, plan, at + 1 + 5 * pair, row, row + 1)
+            link_pair(
+                address,
+                cap,
+                word_column + words + pairs + sources,
+                numbers,
+                column,
+                plan,
+                at + 1 + 5 * pair,
+                row,
+                row + 1,
+            )
 
 
 @jit
@@ -177,7 +187,9 @@ def run(  # type: ignore[no-untyped-def]
             for field in range(numeric):
                 place = (FIELDS + field) * cap + row
                 bits[place] = numbers[e, field]
-                if integers[place] == NEGATIVE_ZERO:  # compared as bits: as numbers, the compiler may take the two for one
+                if (
+                    integers[place] == NEGATIVE_ZERO
+                ):  # compared as bits: as numbers, the compiler may take the two for one
                     integers[place] = 0
             fresh = 0
             sealed = info[h, SEALED]
@@ -202,7 +214,15 @@ def run(  # type: ignore[no-untyped-def]
             past = integers_at(info[h, PAST], info[h, PAST_WORDS])
             for pair in range(pairs):
                 link_pair(
-                    info[h, ADDRESS], cap, columns, numeric, word_column + words + pair, plan, pairs_at + 1 + 5 * pair, row, size
+                    info[h, ADDRESS],
+                    cap,
+                    columns,
+                    numeric,
+                    word_column + words + pair,
+                    plan,
+                    pairs_at + 1 + 5 * pair,
+                    row,
+                    size,
                 )
             for source in range(sources):
                 at = section + 1 + 4 * source

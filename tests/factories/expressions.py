@@ -75,3 +75,13 @@ def schema(*, zone: str = "UTC", depth: int = 32, size: int = 4_096) -> Expressi
         expression_depth=depth,
         columns=DECISION_COLUMNS,
     )
+
+
+def orders_schema() -> ExpressionSchema:
+    """Return the schema of orders at stores: four types of events, told apart by ids of their own."""
+    fields = tuple(Field(name, "string") for name in ("event_id", "order_id", "store")) + (Field("at", "integer"),)
+    events = tuple(
+        EventType(name, f"orders.{name}", "event_id", "at", fields, decided=name == "created")
+        for name in ("created", "picked", "delivered", "cancelled")
+    )
+    return ExpressionSchema(events, (Entity("store", ("store",)),), None, 30 * DAY_MS)

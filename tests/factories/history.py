@@ -75,9 +75,7 @@ def aggregate(
 ) -> Aggregate:
     """Return an aggregate, with a key that says all of it."""
     text = where.text if where else None
-    key = (
-        f"{function}({name}, by={entity}, window={window}, delay={delay_ms}, where={text}, event={event}, {parameter}, {pair})"
-    )
+    key = f"{function}({name}, by={entity}, window={window}, delay={delay_ms}, where={text}, event={event}, {parameter}, {pair})"
     kind = "string" if function in {"previous", "first", "most_common"} and name in LAYOUT.text else "number"
     return Aggregate(
         key,

@@ -132,7 +132,9 @@ class OracleHistory:
         began = [
             (event.time_ms, i)
             for i, event in enumerate(self.events)
-            if event.kind == begin and self._after((end, i)) and event.values.get(name) == here.values.get(name) is not None
+            if event.kind == begin
+            and self._after((end, i))
+            and event.values.get(name) == here.values.get(name) is not None
         ]
         return (here.time_ms - max(began)[0]) / 1000.0 if began else None
 
@@ -141,7 +143,10 @@ class OracleHistory:
         _, ends, name = q.pair
         value = self.events[begin].values.get(name)
         return value is not None and not any(
-            event.kind in ends and event.values.get(name) == value and self._after((i, begin)) and self._after((place, i), same=True)
+            event.kind in ends
+            and event.values.get(name) == value
+            and self._after((i, begin))
+            and self._after((place, i), same=True)
             for i, event in enumerate(self.events)
         )
 

@@ -39,7 +39,8 @@ def type_of(expression: str) -> str:
 def call(name: str, field: str, options: str = "") -> str:
     window = 'over="1h"' if name in AGGREGATES and AGGREGATES[name].windowed else ""
     options = options.format(f"{window}, " if window else "") if options else window
-    told = {"quantile": "0.9", "periodicity": '"1d"'}.get(name, "")
+    paired = "until=login, id=country" + ("" if "event=" in options else ", event=payment")
+    told = {"quantile": "0.9", "periodicity": '"1d"', "open": paired}.get(name, "")
     inside = ", ".join(filter(None, ["lat, lon" if name == SPEED else field, told, "by=customer", options]))
     return f"{name}({inside})"
 
