@@ -27,7 +27,9 @@ from mitra.job_monitor import WATCHED, build_monitor
 from mitra.job_types import message_type
 from mitra.pipeline import Pipeline
 from mitra.uids import Uids
-from operators.decide import ACK, ALERT, CHANGE, DEAD_LETTER, DECISION, EDGE, MONITOR, OUTCOME, PROBE, DecideOperator
+from operators.decide import (
+    ACK, ALERT, CHANGE, DEAD_LETTER, DECISION, EDGE, FEATURE, MONITOR, OUTCOME, PROBE, DecideOperator,
+)  # fmt: skip
 from operators.govern import DECIDE, HISTORY, INTAKE, GovernOperator
 from operators.history import HistoryOperator
 from operators.intake import IntakeOperator
@@ -285,6 +287,8 @@ def _sink(
     if pipeline.graph is not None:
         counted[EDGE] = topics.edges
     telling = {ACK: topics.control_acks, CHANGE: topics.control, MONITOR: topics.monitor}
+    if pipeline.told_features:
+        telling[FEATURE] = topics.features
     promise: dict[str, str] = {"sink.delivery-guarantee": pipeline.delivery}
     if pipeline.delivery == "exactly-once":
         promise["sink.transactional-id-prefix"] = pipeline.name

@@ -19,7 +19,6 @@ from mitra.versioned import rest_of
 STATE_VERSION = 1
 SLOT_MS = 10_000
 
-_SLOTS_KEY = "\0due"
 _HEAD = bytes((STATE_VERSION,))
 _WHAT = "due times have"
 
@@ -47,9 +46,10 @@ _decode_dues = msgspec.msgpack.Decoder(list[Due]).decode
 class KeptDues:
     """The due times of one bucket. Slots whose time has not come are known by number alone."""
 
-    def __init__(self, store: Store) -> None:
-        """Read which slots there are."""
-        data = store.get(_SLOTS_KEY)
+    def __init__(self, store: Store, name: str = "due") -> None:
+        """Read which slots there are; `name` tells these due times from others of the bucket."""
+        self._key = f"\0{name}"
+        data = store.get(self._key)
         slots = [] if data is None else _decode_slots(rest_of(data, STATE_VERSION, _WHAT, UnknownDuesError))
         self._chunks: dict[int, int | None] = dict.fromkeys(slots)
         """The number of chunks of each slot, None where it hasn't been counted."""
@@ -68,15 +68,15 @@ class KeptDues:
         entries: dict[str, bytes] = {}
         for slot, found in by_slot.items():
             chunk = self._count(slot, store)
-            entries[_chunk_key(slot, chunk)] = _HEAD + _encode(found)
+            entries[self._chunk_key(slot, chunk)] = _HEAD + _encode(found)
             if slot not in self._chunks:
-                entries[_SLOTS_KEY] = b""
+                entries[self._key] = b""
             self._chunks[slot] = chunk + 1
             if slot in self._open:
                 for due in found:
                     heapq.heappush(self._open[slot], due)
-        if _SLOTS_KEY in entries:
-            entries[_SLOTS_KEY] = self._slots()
+        if self._key in entries:
+            entries[self._key] = self._slots()
         if entries:
             store.put_all(entries)
 
@@ -97,7 +97,7 @@ class KeptDues:
         if found is None:
             found = self._open[slot] = []
             for chunk in range(self._count(slot, store)):
-                data = store.get(_chunk_key(slot, chunk)) or b""
+                data = store.get(self._chunk_key(slot, chunk)) or b""
                 found += _decode_dues(rest_of(data, STATE_VERSION, _WHAT, UnknownDuesError))
             heapq.heapify(found)
         return found
@@ -106,16 +106,16 @@ class KeptDues:
         """Write what is left of a slot as one chunk, or let the slot go."""
         left = self._open[slot]
         for chunk in range(bool(left), self._count(slot, store)):
-            store.remove(_chunk_key(slot, chunk))
+            store.remove(self._chunk_key(slot, chunk))
         if left:
-            store.put_all({_chunk_key(slot, 0): _HEAD + _encode(left)})
+            store.put_all({self._chunk_key(slot, 0): _HEAD + _encode(left)})
             self._chunks[slot] = 1
             return
         del self._chunks[slot], self._open[slot]
         if self._chunks:
-            store.put_all({_SLOTS_KEY: self._slots()})
+            store.put_all({self._key: self._slots()})
         else:
-            store.remove(_SLOTS_KEY)
+            store.remove(self._key)
 
     def _count(self, slot: int, store: Store) -> int:
         if slot not in self._chunks:
@@ -123,7 +123,7 @@ class KeptDues:
         count = self._chunks[slot]
         if count is None:
             count = 0
-            while store.get(_chunk_key(slot, count)) is not None:
+            while store.get(self._chunk_key(slot, count)) is not None:
                 count += 1
             self._chunks[slot] = count
         return count
@@ -131,6 +131,5 @@ class KeptDues:
     def _slots(self) -> bytes:
         return _HEAD + _encode(sorted(self._chunks))
 
-
-def _chunk_key(slot: int, chunk: int) -> str:
-    return f"\0due\0{slot}\0{chunk}"
+    def _chunk_key(self, slot: int, chunk: int) -> str:
+        return f"{self._key}\0{slot}\0{chunk}"

@@ -15,7 +15,7 @@ from control_stream import Activate, Load, Mark
 from mitra.errors import MitraError
 
 EVENTS, LABELS, PARTS, PROBE, END, REPORTS, LETTERS, REVISE, MARKER, CONTROL, ROLL_CALL, ACTIVATE, LOAD = range(1, 14)
-ALERTS, ASKED, TOLD = range(20, 23)
+ALERTS, ASKED, TOLD, LIVE = range(20, 24)
 
 
 class EventBatch(msgspec.Struct, array_like=True):
@@ -194,6 +194,12 @@ class Alerts(msgspec.Struct, array_like=True):
     alerts: list[tuple[str, bytes]]
 
 
+class LiveValues(msgspec.Struct, array_like=True):
+    """Values of live features under their keys, on their way to the features topic."""
+
+    records: list[tuple[str, bytes]]
+
+
 class Probe(msgspec.Struct, array_like=True):
     """A marked event that passes every stage of one bucket and touches nothing: the proof that the job works."""
 
@@ -217,6 +223,7 @@ Message = (
     | ReportBatch
     | Letters
     | Alerts
+    | LiveValues
     | Probe
     | End
     | Revise
@@ -246,6 +253,7 @@ _KINDS: dict[int, tuple[int, type[Any]]] = {
     ALERTS: (1, Alerts),
     ASKED: (1, Asked),
     TOLD: (1, Told),
+    LIVE: (1, LiveValues),
 }
 _HEADS = {kind: bytes((number, version)) for number, (version, kind) in _KINDS.items()}
 _FEW_ROWS = 24

@@ -124,6 +124,8 @@ class Pipeline:
     policy_file: PolicyFile | None = None
     control_begins_at: int = 0
     """The offset at which the control topic's log begins; what lies before is passed over."""
+    told_features: tuple[str, ...] = ()
+    """The features that are written to the features topic when they change."""
     rules_budget_us: int = 2_000
     """Microseconds of each transaction that rules may take by estimate: at 500 a second, one core."""
     log: Log | None = None

@@ -22,6 +22,7 @@ from mitra.sections import Report, Section, did_you_mean, found
 MAX_FILE_BYTES = 1_000_000
 YEAR_MS = 366 * DAY_MS
 
+EMIT = ("on_change",)
 _PIPELINE_NAME = r"[a-z][a-z0-9-]{0,62}"
 _BOOTSTRAP = r"[^\s,:]+:\d{1,5}(\s*,\s*[^\s,:]+:\d{1,5})*|\[[0-9a-fA-F:]+\]:\d{1,5}"
 _FIXED_PROPERTIES = {
@@ -106,7 +107,7 @@ def _read(root: Section, directory: Path) -> Pipeline:
     events = read_events(root.section("events", required=True), name)
     entities = read_entities(root.section("entities"), events)
     labels = read_labels(root, events, name)
-    features = _features(root.section("features"), events, labels)
+    features, told_features = _features(root.section("features"), events, labels)
     micro_models = _micro_models(root, features, events, directory)
     model = _model(root, {**features, **dict.fromkeys(micro_models, "")}, events, directory)
     zone = _zone(root)
@@ -144,6 +145,7 @@ def _read(root: Section, directory: Path) -> Pipeline:
         job=job,
         policy_file=policy_file,
         control_begins_at=begins_at,
+        told_features=told_features,
         rules_budget_us=budget_us,
         log=log,
         monitoring=monitoring,
@@ -187,12 +189,22 @@ def _check_topics(root: Section, topics: Topics, events: tuple[EventType, ...], 
             root.report.add(path, f"found {found(topic)}, the topic of {first[topic]} too; allowed: a topic of its own")
 
 
-def _features(section: Section, events: tuple[EventType, ...], labels: Labels | None) -> dict[str, str]:
+def _features(
+    section: Section, events: tuple[EventType, ...], labels: Labels | None
+) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Return the features' texts, and the names of those that are told as they change."""
     features = {}
+    told = []
     decided = next((event for event in events if event.decided), None)
     taken = set(decided.by_name) if decided else set()
     for name in section:
         value = section.raw(name)
+        if isinstance(value, dict):
+            marked = section.section(name)
+            value = marked.raw("expression")
+            if marked.choice("emit", EMIT):
+                told.append(name)
+            marked.close()
         text = str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
         if not NAME.fullmatch(name):
             section.report.add(section.at(name), f"found {found(name)} as a name; allowed: {NAME_ALLOWED}")
@@ -208,7 +220,7 @@ def _features(section: Section, events: tuple[EventType, ...], labels: Labels | 
             section.wrong(name, value, 'an expression, for example count(by=customer, over="1h")')
         else:
             features[name] = text.strip()
-    return features
+    return features, tuple(name for name in told if name in features)
 
 
 def _model(

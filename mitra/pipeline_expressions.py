@@ -44,6 +44,7 @@ def expression_schema(pipeline: Pipeline) -> ExpressionSchema:
 
 def compile_checked(pipeline: Pipeline) -> tuple["CompiledFeatures | None", list[Problem]]:
     """Return the pipeline's features, compiled, and everything wrong with their texts or their use as model inputs."""
+    from mitra.live_features import check_live  # noqa: PLC0415 - likewise
     from rules import compile_features  # noqa: PLC0415 - the compiler is loaded when needed
 
     try:
@@ -59,4 +60,5 @@ def compile_checked(pipeline: Pipeline) -> tuple["CompiledFeatures | None", list
         for place, name in enumerate(inputs)
         if compiled.types.get(name) == "string"
     ]
-    return compiled, problems
+    label = None if pipeline.labels is None else pipeline.labels.name
+    return compiled, [*problems, *check_live(compiled, pipeline.told_features, label)]

@@ -244,6 +244,24 @@ def alert_schema() -> Schema:
     )
 
 
+def feature_schema() -> Schema:
+    """Return the schema of a record of the features topic."""
+    return _object(
+        "feature",
+        "what a feature is for an entity from a time on, until the next record of the same key",
+        {
+            "entity": {"type": "string"},
+            "key": {"type": "string", "description": "which one"},
+            "feature": {"type": "string"},
+            "value": _note({"type": ["number", "string", "boolean", "null"]}, "null: missing"),
+            "as_of": _note(_TIME, "event time at which it changed"),
+            "published_at": _note(_TIME, "the wall clock"),
+            "approximate": {"type": "boolean", "description": "something behind it is no longer known event by event"},
+        },
+        closed=True,
+    )
+
+
 def monitor_schema() -> Schema:
     """Return the schema of a record of the monitor topic: counts of one subtask over a span of time, or of a window of event time."""
     count = {"type": "integer", "minimum": 0}
@@ -361,6 +379,7 @@ SCHEMAS: Mapping[str, Callable[[Pipeline | None], Schema]] = {
     "label": lambda pipeline: label_schema(pipeline.labels if pipeline and pipeline.labels else _DEFAULT_LABELS),
     "outcome": lambda _: outcome_schema(),
     "alert": lambda _: alert_schema(),
+    "feature": lambda _: feature_schema(),
     "probe": lambda _: probe_schema(),
     "probe-result": lambda _: probe_result_schema(),
     "ack": lambda _: ack_schema(),

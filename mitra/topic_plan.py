@@ -21,6 +21,7 @@ Role = Literal[
     "control acks",
     "monitor",
     "edges",
+    "features",
 ]
 
 FOR_EVER = -1
@@ -92,6 +93,8 @@ def needed_topics(pipeline: Pipeline) -> tuple[TopicPlan, ...]:
     plans.append(TopicPlan(topics.control, "control", *control, "you", most_partitions=1))
     plans.append(plan(topics.control_acks, "control acks", 1, 1, 30, 1, "Mitra"))
     plans.append(plan(topics.monitor, "monitor", 1, 1, 30, 1, "Mitra"))
+    if pipeline.told_features:
+        plans.append(plan(topics.features, "features", shape.partitions, 1, 7, 0, "Mitra"))
     plans.append(plan(topics.probes, "probes", 1, 1, 1, 0, "Mitra"))
     plans.append(plan(topics.probe_results, "probe results", 1, 1, 1, 0, "Mitra"))
     return tuple(plans)

@@ -21,7 +21,7 @@ from operators.interpreter import settle
 from operators.state import FlinkStore, MirroredStore
 from operators.subtask import subtask_of
 
-DECISION, DEAD_LETTER, OUTCOME, PROBE, ACK, CHANGE, MONITOR, ALERT, OBSERVED, EDGE = "DXOPACMLBE"
+DECISION, DEAD_LETTER, OUTCOME, PROBE, ACK, CHANGE, MONITOR, ALERT, OBSERVED, EDGE, FEATURE = "DXOPACMLBEF"
 GRACE_MS = 60_000
 """Timers that fell due while the job was down fire before its first input. A label's deadline counts only after input has
 flowed this long, for its transaction may lie in the backlog."""
@@ -124,6 +124,8 @@ def _records(out: Output) -> Iterator[Row]:
         yield _row(DEAD_LETTER, [("", letter) for letter in out.letters])
     if out.alerts:
         yield _row(ALERT, out.alerts)
+    if out.told:
+        yield _row(FEATURE, out.told)
     if out.acks:
         yield _row(ACK, [("", ack) for ack in out.acks])
     if out.changes:

@@ -1,6 +1,9 @@
 """The histories of one subtask: each batch is appended and answered, then put into the journal or written, then remembered."""
 
+from collections.abc import Sequence
+
 from mitra.history.appending import append
+from mitra.history.asking import Asked, ask
 from mitra.history.batch import Events, LabelNotes, Result, Touches, no_events
 from mitra.history.idle import relist, sweep
 from mitra.history.journal import Entry, Journal, batch_of, entry_of
@@ -93,6 +96,17 @@ class History:
         record = record_of(work, self._entities.index(entity), key)
         self._shared.cache.used([record])
         return Rows(work, record, None)
+
+    def ask(
+        self, bucket: int, store: Store, entity: int, key: str, since_ms: int, spans: Sequence[int]
+    ) -> Asked | None:
+        """Answer for an entity as of `since_ms`, or of its newest event where that is later (see `asking.ask`)."""
+        if bucket not in self._journals:
+            self._open(bucket, store)
+        work = Work(self._shared, bucket, store, no_events(self.plan.layout))
+        asked = ask(work, entity, key, since_ms, spans)
+        self._shared.cache.used(work.touched.values())
+        return asked
 
     def _open(self, bucket: int, store: Store) -> Journal:
         """Apply what the bucket's journal has, where the entities as they were written haven't counted it in."""

@@ -132,6 +132,27 @@ def _note_stored(notes, width, count, identity, time, flags, event):  # type: ig
 
 
 @jit
+def answer_at(  # type: ignore[no-untyped-def]
+    h, time, info, numeric, texts, words, plan, scratch, partial, values, text_values, approximate
+):
+    """Answer an entity's aggregates as of a time that none of its rows is behind."""
+    size = info[h, ROWS]
+    cap = info[h, CAP]
+    section = plan[1 + info[h, ENTITY]]
+    sources = plan[section]
+    pairs_at = section + 1 + 4 * sources
+    pairs = plan[pairs_at]
+    word_column = FIELDS + numeric + texts
+    columns = word_column + words + pairs + sources
+    integers = integers_at(info[h, ADDRESS], cap * columns)
+    bits = floats_at(info[h, ADDRESS], cap * columns)
+    answer(
+        integers, bits, cap, size - 1, time, numeric, word_column, words, pairs, plan, pairs_at + 1 + 5 * pairs, info, h,
+        scratch, partial, values, text_values, approximate,
+    )  # fmt: skip
+
+
+@jit
 def run(  # type: ignore[no-untyped-def]
     start, handles, rows, info, kinds, times, identities, contents, numbers, text_hashes, flags, plan, keep_ms, raw_limit,
     scratch, partial, status, arrival, late, new_texts, values, text_values, approximate,

@@ -23,6 +23,7 @@ from mitra.messages import (
     Control,
     End,
     Letters,
+    LiveValues,
     Marker,
     PartBatch,
     Probe,
@@ -58,15 +59,15 @@ class Output:
     """What a batch of one decide bucket came to, by the topic it goes to; keys and values are texts.
 
     `decided` is the same as `decisions`, before it was encoded, by revision. `acks` and `changes` go to the control topics,
-    `figures` to the monitor topic, `observed` to the monitor stage: payments, and the labels that were `joined`. `due_ms` are wall clocks at which `expire` is to be called, `poll_ms` one for `poll`.
-    `figures` to the monitor topic. `due_ms` are wall clocks at which `expire` is to be called, `poll_ms` one for `poll`, `wait_ms`
-    one for `expire_waits`.
+    `figures` to the monitor topic, `told` to the features topic, `observed` to the monitor stage: payments, and the labels that were
+    `joined`. `due_ms` are wall clocks at which `expire` is to be called, `poll_ms` one for `poll`, `wait_ms` one for `expire_waits`.
     """
 
     decided: list[Decided] = field(default_factory=list)
     outcomes: list[tuple[str, bytes]] = field(default_factory=list)
     letters: list[bytes] = field(default_factory=list)
     alerts: list[tuple[str, bytes]] = field(default_factory=list)
+    told: list[tuple[str, bytes]] = field(default_factory=list)
     probes: list[Probe] = field(default_factory=list)
     ends: list[End] = field(default_factory=list)
     acks: list[bytes] = field(default_factory=list)
@@ -178,6 +179,8 @@ class DecideStage:
                 out.letters += message.letters
             elif isinstance(message, Alerts):
                 out.alerts += message.alerts
+            elif isinstance(message, LiveValues):
+                out.told += message.records
             elif isinstance(message, Probe):
                 message.trail.append(f"decide of bucket {bucket}")
                 out.probes.append(message)

@@ -16,6 +16,7 @@ from mitra.event_time import EARLIEST_MS
 from mitra.history import (
     CONFLICT,
     JOURNAL_EVENTS,
+    NEW,
     Events,
     History,
     LabelNotes,
@@ -32,6 +33,7 @@ from mitra.messages import (
     EventBatch,
     LabelBatch,
     Letters,
+    LiveValues,
     Marker,
     PartBatch,
     Probe,
@@ -43,6 +45,7 @@ from mitra.messages import (
 )
 from mitra.revision import Revisions, Selection
 from mitra.stages import Clock, Emit, wall_clock_ms
+from mitra.stages.live import Live
 from mitra.stages.watch import Marks, Watching
 
 TICK_MS = 250
@@ -88,6 +91,7 @@ class HistoryStage:
         self._answered: dict[int, Answered] = {}
         self._fields = payload_fields(blueprint.pipeline.decided)
         self._watching = Watching(frozenset(event.name for event in blueprint.pipeline.decided_events), clock)
+        self._live = Live(blueprint, clock)
         self._entities = [entity.name for entity in blueprint.pipeline.entities]
         self._kinds = blueprint.pipeline.events
         self._decided = bytes(kind for kind, event in enumerate(self._kinds) if event.decided)
@@ -135,6 +139,7 @@ class HistoryStage:
         if self._revisions.open(bucket, store):
             self._marks[bucket] = KeptMarks(store)
             self._watching.open(bucket, store)
+            self._live.open(bucket, store)
             self._replan()
 
     def _prepare(self, bucket: int, revise: Revise, store: Store) -> bytes:
@@ -241,6 +246,9 @@ class HistoryStage:
                 bucket, store, result.found, subject, revision, self._marks_reader(bucket, store)
             )
             yield from _alerts(bucket, found)
+        if self._live.any:
+            new = np.flatnonzero(result.status == NEW).tolist()
+            yield from _told(bucket, self._live.touched(bucket, store, self._history, map(subject, new)))
         yield from self._due(bucket, store)
 
     def _settle(self, bucket: int, batch: EventBatch) -> None:
@@ -252,8 +260,8 @@ class HistoryStage:
         self._figures.came(len(batch.ids), len(batch.flags) - batch.flags.count(0))
 
     def waits(self, bucket: int) -> bool:
-        """Tell whether a bucket waits for something absent: then `tick` is to be called."""
-        return self._watching.waits(bucket)
+        """Tell whether a bucket waits for something absent, or for time to change a feature: then `tick` is to be called."""
+        return self._watching.waits(bucket) or self._live.waits(bucket)
 
     def tick(self, bucket: int, store: Store) -> Emit:
         """Tell what has been absent until now, on the event-time clock or, where nothing comes, on the wall clock."""
@@ -262,6 +270,11 @@ class HistoryStage:
         yield from self._tell(bucket)
 
     def _due(self, bucket: int, store: Store) -> Emit:
+        if self._live.waits(bucket):
+            # On the wall clock from the newest event on: what a lane still holds back changes the feature when it comes.
+            now_ms = self._watching.clock_ms(bucket, self._clocks.get(bucket, {}), self._job.lanes, idle_ms=0)
+            if now_ms is not None:
+                yield from _told(bucket, self._live.due(bucket, store, self._history, now_ms))
         if not self._watching.waits(bucket):
             return
         lanes = self._settled.get(bucket, {})
@@ -307,6 +320,12 @@ class HistoryStage:
                 topic = self._topics[batch.topics[row]]
                 letters.append(conflict_letter(event, values, topic, int(partitions[row]), int(offsets[row])).to_json())
         return letters
+
+
+def _told(bucket: int, records: Iterable[tuple[str, bytes]]) -> Emit:
+    told = list(records)
+    if told:
+        yield bucket, encode(LiveValues(told))
 
 
 def _alerts(bucket: int, found: Iterable[tuple[str, bytes]]) -> Emit:

@@ -79,7 +79,7 @@ def schema(*, zone: str = "UTC", depth: int = 32, size: int = 4_096) -> Expressi
 
 def orders_schema() -> ExpressionSchema:
     """Return the schema of orders at stores: four types of events, told apart by ids of their own."""
-    fields = tuple(Field(name, "string") for name in ("event_id", "order_id", "store")) + (Field("at", "integer"),)
+    fields = (Field("at", "integer"), *(Field(name, "string") for name in ("event_id", "order_id", "store")))
     events = tuple(
         EventType(name, f"orders.{name}", "event_id", "at", fields, decided=name == "created")
         for name in ("created", "picked", "delivered", "cancelled")

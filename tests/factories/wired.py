@@ -61,6 +61,8 @@ class WiredJob:
         self.letters: list[bytes] = []
         self.decisions: list[Decision] = []
         self.alerts: list[dict[str, Any]] = []
+        self.told: list[dict[str, Any]] = []
+        """The records of the features topic."""
 
     def read(self, now_ms: int, records: Iterable[tuple[str, bytes]]) -> None:
         """Take records of (topic, value) at a time of the wall clock, and the outcomes that they cause."""
@@ -99,6 +101,7 @@ class WiredJob:
             ids = [str(decision.transaction_id) for decided in out.decided for decision in decided.decisions]
             rows = _rows(self.columns, *self.columns.rows(out.decided))
             self.decisions += [decision for decided in out.decided for decision in decided.decisions]
+            self.told += [json.loads(value) for _, value in out.told]
             self.alerts += [json.loads(value) for _, value in out.alerts]
             self.logged += [{"transaction_id": id, **row} for id, row in zip(ids, rows, strict=True)]
             if out.outcomes:

@@ -8,6 +8,7 @@ from mitra.gather import encode_pending
 from mitra.held_records import HeldRecords
 from mitra.history import MemoryStore
 from mitra.kept_dues import Due, KeptDues
+from mitra.kept_live import KeptLive, Told
 from mitra.kept_marks import KeptMarks
 from mitra.kept_revisions import KeptRevisions
 from mitra.messages import (
@@ -18,6 +19,7 @@ from mitra.messages import (
     EventBatch,
     LabelBatch,
     Letters,
+    LiveValues,
     Marker,
     Message,
     PartBatch,
@@ -143,6 +145,7 @@ MESSAGES: dict[str, Message] = {
         -5, ["a"], b"\2", i4(3), i8(10), 2, array("d", [1.5, NAN]).tobytes(), b"\0\1", b"\1", [b'{"metric":"graph"}']
     ),
     "alerts": Alerts([("a81b", b'{"kind":"sequence"}')]),
+    "live": LiveValues([("store:größe:open_30m", b'{"value":3}')]),
     "revise": Revise(
         1_700_000_000_000, 9, 7, [CHANGE], [Mark("list:bad", "customer", "größe", 8, 9, 1_800_000_000_000)]
     ),
@@ -223,7 +226,9 @@ def kept() -> dict[str, bytes]:
     KeptMarks(marks).take([Mark("list:bad", "customer", "größe", 8, None, 1_800_000_000_000)], 7, marks)
     HeldRecords(held).hold(["topic\x1f0\x1f1\x1f\x1fVé", "x"])
     KeptDues(dues).add([Due(1_700_000_012_345, "silent", "customer", "größe", 1_700_000_000_000, 7)], dues)
-    stores = {"revisions": revisions, "marks": marks, "held records": held, "dues": dues}
+    live = MemoryStore()
+    KeptLive(live).tell({("store", "größe"): Told(1_700_000_000_000, 1_700_000_012_345, [3, None, "DE", 0.5])}, live)
+    stores = {"live": live, "revisions": revisions, "marks": marks, "held records": held, "dues": dues}
     return {f"{name}: {key}": data for name, store in stores.items() for key, data in sorted(store.data.items())}
 
 
