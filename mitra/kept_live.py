@@ -77,14 +77,14 @@ class KeptLive:
         store.remove(_told_key(entity, key))
 
     def take(self, clock_ms: int, store: Store) -> list[tuple[str, str, Told]]:
-        """Return the entities that are due by a time, in order, each with what was told of it."""
-        taken = []
+        """Return the entities that are due by a time, in order, each once, with what was told of it."""
+        taken: dict[tuple[str, str], Told] = {}
         for due in self._dues.take(clock_ms + 1, store):
             told = self.told(due.entity, due.key, store)
             # Not the due time of one that is due earlier by now, or was forgotten.
             if told is not None and told.due_ms == due.due_ms:
-                taken.append((due.entity, due.key, told))
-        return taken
+                taken[due.entity, due.key] = told
+        return [(entity, key, told) for (entity, key), told in taken.items()]
 
 
 def _told_key(entity: str, key: str) -> str:

@@ -219,17 +219,17 @@ def _add_total(partial, past, floats, kind, tile_at, lifetime, until):  # type: 
 
 @jit
 def _answer_distincts(  # type: ignore[no-untyped-def]
-    integers, cap, time, numeric, word_column, before, plan, at, offsets, scratch, last_at, lasting, values, approximate,
+    integers, cap, time, numeric, word_column, ahead, plan, at, offsets, scratch, last_at, lasting, values, approximate,
     info, h, past, gone,
 ):  # fmt: skip
-    # `before`: columns between those of texts and those of previous occurrences.
+    # `ahead`: columns between those of texts and those of previous occurrences.
     count = plan[at]
     at += 1
     section = plan[1 + info[h, ENTITY]]
     for _ in range(count):
         source, edge, low, output = plan[at], plan[at + 1], plan[at + 2], plan[at + 3]
         at += 4
-        start = (word_column + before + source) * cap
+        start = (word_column + ahead + source) * cap
         high_row = scratch[edge]
         since = time - offsets[low] if low >= 0 else ALWAYS
         low_row = scratch[low] if low >= 0 else (0 if low == -1 else scratch[last_at - 2 - low])
