@@ -247,6 +247,7 @@ class HistoryStage:
             )
             yield from _alerts(bucket, found)
         if self._live.any:
+            self._live.heard(bucket, batch.lane, batch.clock_ms)
             new = np.flatnonzero(result.status == NEW).tolist()
             yield from _told(bucket, self._live.touched(bucket, store, self._history, map(subject, new)))
         yield from self._due(bucket, store)
@@ -271,10 +272,7 @@ class HistoryStage:
 
     def _due(self, bucket: int, store: Store) -> Emit:
         if self._live.waits(bucket):
-            # On the wall clock from the newest event on: what a lane still holds back changes the feature when it comes.
-            now_ms = self._watching.clock_ms(bucket, self._clocks.get(bucket, {}), self._job.lanes, idle_ms=0)
-            if now_ms is not None:
-                yield from _told(bucket, self._live.due(bucket, store, self._history, now_ms))
+            yield from _told(bucket, self._live.due(bucket, store, self._history))
         if not self._watching.waits(bucket):
             return
         lanes = self._settled.get(bucket, {})

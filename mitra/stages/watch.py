@@ -106,12 +106,8 @@ class Watching:
                 if made is not None:
                     yield made
 
-    def clock_ms(
-        self, bucket: int, lanes: dict[int, tuple[int, float]], count: int, idle_ms: int = IDLE_MS
-    ) -> int | None:
+    def clock_ms(self, bucket: int, lanes: dict[int, tuple[int, float]], count: int) -> int | None:
         """Return the event time that all of a bucket's lanes have reached; None where that isn't known.
-
-        A lane that wasn't heard of for `idle_ms` goes on with the wall clock.
 
         `lanes` has each lane's event time and when the bucket heard it, on the wall clock; there are `count`.
         """
@@ -123,7 +119,7 @@ class Watching:
             return None
         return int(
             min(
-                clock if now_ms - heard_ms <= idle_ms else clock + now_ms - heard_ms
+                clock if now_ms - heard_ms <= IDLE_MS else clock + now_ms - heard_ms
                 for clock, heard_ms in lanes.values()
             )
         )
