@@ -28,7 +28,17 @@ from mitra.job_types import message_type
 from mitra.pipeline import Pipeline
 from mitra.uids import Uids
 from operators.decide import (
-    ACK, ALERT, CHANGE, DEAD_LETTER, DECISION, EDGE, FEATURE, MONITOR, OUTCOME, PROBE, DecideOperator,
+    ACK,
+    ALERT,
+    CHANGE,
+    DEAD_LETTER,
+    DECISION,
+    EDGE,
+    FEATURE,
+    MONITOR,
+    OUTCOME,
+    PROBE,
+    DecideOperator,
 )  # fmt: skip
 from operators.govern import DECIDE, HISTORY, INTAKE, GovernOperator
 from operators.history import HistoryOperator

@@ -23,7 +23,7 @@ class UnknownLiveError(MitraError):
     """What was told of live features has a version that this release doesn't read."""
 
 
-class Told(msgspec.Struct, array_like=True):
+class LastTold(msgspec.Struct, array_like=True):
     """What was told of an entity, and the due time that is kept for it."""
 
     as_of_ms: int
@@ -32,7 +32,7 @@ class Told(msgspec.Struct, array_like=True):
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_decoder = msgspec.msgpack.Decoder(Told)
+_decoder = msgspec.msgpack.Decoder(LastTold)
 
 
 class KeptLive:
@@ -47,14 +47,14 @@ class KeptLive:
         """Whether anything is due ever."""
         return self._dues.any
 
-    def told(self, entity: str, key: str, store: Store) -> Told | None:
+    def told(self, entity: str, key: str, store: Store) -> LastTold | None:
         """Return what was told of an entity, None if nothing was."""
         data = store.get(_told_key(entity, key))
         if data is None:
             return None
         return _decoder.decode(rest_of(data, STATE_VERSION, "what was told of live features has", UnknownLiveError))
 
-    def tell(self, found: dict[tuple[str, str], Told], store: Store) -> None:
+    def tell(self, found: dict[tuple[str, str], LastTold], store: Store) -> None:
         """Keep what is told of entities. One whose due time is kept already, or an earlier one, gets no other."""
         dues = []
         entries = {}
@@ -76,9 +76,9 @@ class KeptLive:
         """Keep nothing of an entity any more."""
         store.remove(_told_key(entity, key))
 
-    def take(self, clock_ms: int, store: Store) -> list[tuple[str, str, Told]]:
+    def take(self, clock_ms: int, store: Store) -> list[tuple[str, str, LastTold]]:
         """Return the entities that are due by a time, in order, each once, with what was told of it."""
-        taken: dict[tuple[str, str], Told] = {}
+        taken: dict[tuple[str, str], LastTold] = {}
         for due in self._dues.take(clock_ms + 1, store):
             told = self.told(due.entity, due.key, store)
             # Not the due time of one that is due earlier by now, or was forgotten.

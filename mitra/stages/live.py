@@ -11,7 +11,7 @@ import msgspec
 
 from mitra.blueprint import Blueprint
 from mitra.history import History, Store
-from mitra.kept_live import KeptLive, Told
+from mitra.kept_live import KeptLive, LastTold
 from mitra.live_features import LiveFeatures, live_features
 from mitra.stages import Clock
 from mitra.stages.watch import GRACE_MS, IDLE_MS
@@ -90,7 +90,7 @@ class Live:
     ) -> Iterator[Record]:
         """Tell what events have changed; `subjects` are the entities and keys that they touch."""
         kept = self._kept[bucket]
-        found: dict[tuple[str, str], Told] = {}
+        found: dict[tuple[str, str], LastTold] = {}
         for entity, key in dict.fromkeys(subjects):
             if entity in self._features:
                 before = kept.told(entity, key, store)
@@ -101,7 +101,7 @@ class Live:
         """Tell what time has changed by now."""
         kept, clock_ms = self._kept[bucket], self._now_ms(bucket)
         while clock_ms is not None and (taken := kept.take(clock_ms, store)):
-            found: dict[tuple[str, str], Told] = {}
+            found: dict[tuple[str, str], LastTold] = {}
             for entity, key, before in taken:
                 if entity in self._features:
                     yield from self._tell(bucket, store, history, (entity, key), before, before.due_ms or 0, found)
@@ -115,9 +115,9 @@ class Live:
         store: Store,
         history: History,
         subject: tuple[str, str],
-        before: Told | None,
+        before: LastTold | None,
         since_ms: int,
-        found: dict[tuple[str, str], Told],
+        found: dict[tuple[str, str], LastTold],
     ) -> Iterator[Record]:
         """Tell what of an entity has changed since it was last told, and note in `found` what is told now."""
         entity, key = subject
@@ -130,7 +130,7 @@ class Live:
             return
         values = features.values(history.plan, asked)
         if asked.next_ms is not None or not features.passing:
-            found[subject] = Told(asked.time_ms, asked.next_ms, values)
+            found[subject] = LastTold(asked.time_ms, asked.next_ms, values)
         old = [None] * len(values) if before is None or len(before.values) != len(values) else before.values
         for name, value, was in zip(features.names, values, old, strict=True):
             if value != was:

@@ -8,7 +8,7 @@ from mitra.gather import encode_pending
 from mitra.held_records import HeldRecords
 from mitra.history import MemoryStore
 from mitra.kept_dues import Due, KeptDues
-from mitra.kept_live import KeptLive, Told
+from mitra.kept_live import KeptLive, LastTold
 from mitra.kept_marks import KeptMarks
 from mitra.kept_revisions import KeptRevisions
 from mitra.messages import (
@@ -227,7 +227,9 @@ def kept() -> dict[str, bytes]:
     HeldRecords(held).hold(["topic\x1f0\x1f1\x1f\x1fVé", "x"])
     KeptDues(dues).add([Due(1_700_000_012_345, "silent", "customer", "größe", 1_700_000_000_000, 7)], dues)
     live = MemoryStore()
-    KeptLive(live).tell({("store", "größe"): Told(1_700_000_000_000, 1_700_000_012_345, [3, None, "DE", 0.5])}, live)
+    KeptLive(live).tell(
+        {("store", "größe"): LastTold(1_700_000_000_000, 1_700_000_012_345, [3, None, "DE", 0.5])}, live
+    )
     stores = {"live": live, "revisions": revisions, "marks": marks, "held records": held, "dues": dues}
     return {f"{name}: {key}": data for name, store in stores.items() for key, data in sorted(store.data.items())}
 
