@@ -33,3 +33,4 @@ def warm_up() -> None:
             touches = Touches(np.zeros(n, np.uint8), np.arange(n, dtype=np.int32), ["k"] * n)
             notes = LabelNotes(np.zeros(1, np.uint8), ["k"], ids[:1], ids[:1] * 10, np.ones(1), ids[:1] * 20, ids[:1])
             history.process(0, store, events, touches, notes.some([0]), 1000)
+        history.ask(0, store, 0, "k", 0, (1000,))
