@@ -4,14 +4,15 @@ Compiled by numba and without the interpreter's lock. The order in which links a
 so what a cap cuts off doesn't depend on the store that holds them.
 """
 
+from pathlib import Path
 from typing import Any
 
-import numba
 import numpy as np
 
+from mitra.compiled import compiler
 from mitra.graph.features import REACH
 
-jit: Any = numba.njit(cache=True, nogil=True)
+jit: Any = compiler(Path(__file__).parent, nogil=True)
 
 FRAUDS_1, FRAUDS_2, DISTANCE, CYCLE, FIXED = range(5)
 """The first measures of a node; behind FIXED come degree and peers (of any type, then of each), fan-in and fan-out by window."""

@@ -5,10 +5,17 @@ numbers' bits, the texts' hashes, the flag words, and for each distinct source t
 before. Rows are in order of (time, arrival).
 """
 
-from numba import carray, float64, int64, njit, types
+from pathlib import Path
+from typing import Any
+
+from numba import carray, float64, int64, types
 from numba.extending import intrinsic
 
+from mitra.compiled import compiler
+
 TIME, ID, META, ARRIVAL, FIELDS = range(5)
+
+_jit: Any = compiler(Path(__file__).parent)
 
 
 @intrinsic
@@ -27,13 +34,13 @@ def _floats(_typing, address):  # type: ignore[no-untyped-def]
     return types.CPointer(float64)(address), make
 
 
-@njit(cache=True)
+@_jit
 def integers_at(address, size):  # type: ignore[no-untyped-def]
     """Return int64[size] at an address. Whoever gave the address keeps the memory alive."""
     return carray(_integers(address), size)
 
 
-@njit(cache=True)
+@_jit
 def floats_at(address, size):  # type: ignore[no-untyped-def]
     """Return float64[size] at an address. Whoever gave the address keeps the memory alive."""
     return carray(_floats(address), size)

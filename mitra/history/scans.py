@@ -4,10 +4,12 @@ Sums may be added up in any order (`reassoc`); nothing assumes that NaN doesn't 
 A row matches when `flags & mask == mask`; with mask 0 every row does, whatever column is given as flags.
 """
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from mitra.compiled import compiler
 
 FAST = {"reassoc", "contract", "nsz"}
 COUNT_AT, SUM_AT, SPREAD_AT, LOW_AT, HIGH_AT = range(5)  # what a partial holds: n, sum, sum of (x - mean)², min, max
@@ -15,7 +17,7 @@ NEVER = np.iinfo(np.int64).max  # as a time of previous occurrence: the row does
 ALWAYS = np.iinfo(np.int64).min  # as a time of previous occurrence: the value did not occur before
 BLOCK = 64
 
-jit: Any = njit(cache=True, fastmath=FAST)
+jit: Any = compiler(Path(__file__).parent, fastmath=FAST)
 
 
 @jit
