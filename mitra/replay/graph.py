@@ -1,11 +1,13 @@
 """The graph of a replay: fed by the replayed payments and labels themselves, and asked beside them in the order of time.
 
 Answers are as of each payment's time, so a batch's links and labels are taken first, all of them, and then its payments ask:
-what is later, and a payment's own links, are not seen. Communities are found at full days of event time.
+what is later, and a payment's own links, are not seen. Communities are found at full days of event time, those of each day
+before its first payment asks, however many days a batch spans.
 """
 
 from array import array
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,9 +58,11 @@ class ReplayGraph:
                 records.append(Edges(event.id, event.time_ms, links))
         records += [Judged(id, value == 1.0, known_at, known_at) for id, value, known_at in labels]
         self._columns.add(records)
-        if events:
-            self._find(events[-1].time_ms // DAY_MS)
-            yield from self._answers(events, sources)
+        for day, rows in groupby(range(len(events)), lambda row: events[row].time_ms // DAY_MS):
+            self._find(day)
+            first, *others = rows
+            stop = first + len(others) + 1
+            yield from self._answers(events[first:stop], sources[first:stop])
 
     def _find(self, day: int) -> None:
         """Find the communities as of the beginning of the day that is reached, where they haven't been."""
