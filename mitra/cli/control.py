@@ -7,6 +7,7 @@ from typing import Any
 from mitra.cli.changing import add_changing, add_key, add_reading, add_waiting, open_session
 from mitra.cli.console import print_json, print_table
 from mitra.cli.lists import list_documents, print_lists
+from mitra.cli.models import mode_text, model_document
 from mitra.cli.rules import print_rules, roll_back, rule_documents, rules_of
 from mitra.cli.signing import make_key, send_file, sign_file
 
@@ -79,6 +80,7 @@ def _status(args: argparse.Namespace) -> int:
             "sequences": rule_documents(rules_of(replay.live, "sequence")),
             "features": dict(replay.live.features),
             "lists": list_documents(replay),
+            "models": [{"model": name, **model_document(one)} for name, one in replay.live.models.items()],
             "sizes": progress.sizes,
             "parts": parts,
             "contradicted": other,
@@ -107,6 +109,10 @@ def _status(args: argparse.Namespace) -> int:
     if live.lists:
         print()
         print_lists(list_documents(replay), f"{len(live.lists)} list{'s' * (len(live.lists) != 1)}")
+    if live.models:
+        print()
+        rows = [(name, mode_text(one), one.artefact.uri) for name, one in live.models.items()]
+        print_table(("model", "mode", "artefact"), rows, title=f"{len(rows)} model{'s' * (len(rows) != 1)}")
     if late:
         who = behind_text(late, progress.unready(replay.head), progress.sizes)
         print(f"\nrevision {replay.head} is not active everywhere; is the job running?\n{who}")
@@ -179,4 +185,6 @@ def _export(args: argparse.Namespace) -> int:
     files, *rest = (f"{count} {what}{'s' * (count != 1)}" for what, count in counts.items())
     print(f"{args.folder}: revision {replay.head} in {files}: {', '.join(rest)}")
     print(f"`mitra rules push {args.pipeline} {args.folder}` brings it back")
+    if live.models:
+        print(f"models are no files here: `mitra models push` puts {', '.join(live.models)} from where they lie")
     return 0

@@ -72,7 +72,9 @@ def _list(args: argparse.Namespace) -> int:
         use = model_use(session.pipeline)
         live, revision, name = session.replay.live.models, session.replay.head, session.pipeline.name
     if args.json:
-        print_json({"revision": revision, "models": [_document(one, use.get(one)) | _of(live[one]) for one in live]})
+        print_json(
+            {"revision": revision, "models": [_document(one, use.get(one)) | model_document(live[one]) for one in live]}
+        )
         return 0
     rows = []
     for reference, one in live.items():
@@ -80,7 +82,7 @@ def _list(args: argparse.Namespace) -> int:
         said = ("", "", "", "")
         if its is not None:
             said = (str(its.payments), str(its.calls), f"{its.call_us or 0:.0f} µs", str(its.failed))
-        rows.append((reference, _mode_text(one), *said, one.artefact.uri))
+        rows.append((reference, mode_text(one), *said, one.artefact.uri))
     title = f"{name}: {len(live)} model{'s' * (len(live) != 1)} at revision {revision}"
     print_table(("model", "mode", "payments", "calls", "a call", "failed", "artefact"), rows, title=title)
     if not any(one.mode == "champion" for one in live.values()):
@@ -108,9 +110,9 @@ def _show(args: argparse.Namespace) -> int:
         for e in entries
     ]
     if args.json:
-        print_json({**_document(args.model, use), **_of(one), "history": history})
+        print_json({**_document(args.model, use), **model_document(one), "history": history})
         return 0
-    print(f"{args.model}: {_mode_text(one)}")
+    print(f"{args.model}: {mode_text(one)}")
     print(f"artefact: {one.artefact.uri}\nsha256 of its manifest: {one.artefact.sha256}")
     print(f"features: {', '.join(one.artefact.features)}")
     if use is not None:
@@ -130,7 +132,7 @@ def _diff(args: argparse.Namespace) -> int:
         found = [_known(session, reference) for reference in (args.one, args.other)]
     sides = [(one, describe(one.artefact.uri)[0]) for one in found]
     rows = [
-        ("mode", *(_mode_text(one) for one, _ in sides)),
+        ("mode", *(mode_text(one) for one, _ in sides)),
         ("features", *(str(len(one.artefact.features)) for one, _ in sides)),
         *_feature_rows(*(one.artefact.features for one, _ in sides)),
         *(
@@ -178,7 +180,8 @@ def _document(reference: str, use: Any) -> dict[str, Any]:
     return {"model": reference, "use": figures}
 
 
-def _of(one: Any) -> dict[str, Any]:
+def model_document(one: Any) -> dict[str, Any]:
+    """Return what a live model is used for, and what it is."""
     artefact = one.artefact
     return {
         "mode": one.mode, "percent": one.percent, "by": one.by, "uri": artefact.uri, "sha256": artefact.sha256,
@@ -186,7 +189,8 @@ def _of(one: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _mode_text(one: Any) -> str:
+def mode_text(one: Any) -> str:
+    """Return what a live model is used for, for people."""
     return str(one.mode) if one.percent is None else f"{one.mode}, decides about {one.percent:g} % of {one.by}"
 
 

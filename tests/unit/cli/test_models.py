@@ -51,6 +51,22 @@ def test_a_model_is_pushed_promoted_listed_and_taken_back(call: Call, pipeline: 
         ("tiny@2", "challenger", 10),
     ]
     assert found["models"][0]["use"]["call_us"] == 50.0
+    status, out, _ = call(f"control status {pipeline}")
+    assert [line.split()[:2] for line in out.splitlines()[-3:]] == [
+        ["model", "mode"],
+        ["tiny@1", "champion"],
+        ["tiny@2", "challenger,"],
+    ]
+    assert out.splitlines()[-1].endswith(f"decides about 10 % of customer  {store}/tiny-2")
+    _, found = call(f"control status {pipeline} --json")
+    assert [(one["model"], one["mode"]) for one in found["models"]] == [
+        ("tiny@1", "champion"),
+        ("tiny@2", "challenger"),
+    ]
+    _, out, _ = call(f"control export {pipeline} {store}/out")
+    assert (
+        out.splitlines()[-1] == "models are no files here: `mitra models push` puts tiny@1, tiny@2 from where they lie"
+    )
     _, shown = call(f"models show {pipeline} tiny@2 --json")
     assert [one["change"] for one in shown["history"]] == ["model.put", "model.mode"]
     _, told = call(f"models diff {pipeline} tiny@1 tiny@2 --json")
