@@ -111,8 +111,8 @@ def _status(args: argparse.Namespace) -> int:
         print_lists(list_documents(replay), f"{len(live.lists)} list{'s' * (len(live.lists) != 1)}")
     if live.models:
         print()
-        rows = [(name, mode_text(one), one.artefact.uri) for name, one in live.models.items()]
-        print_table(("model", "mode", "artefact"), rows, title=f"{len(rows)} model{'s' * (len(rows) != 1)}")
+        models = [(name, mode_text(one), one.artefact.uri) for name, one in live.models.items()]
+        print_table(("model", "mode", "artefact"), models, title=f"{len(models)} model{'s' * (len(models) != 1)}")
     if late:
         who = behind_text(late, progress.unready(replay.head), progress.sizes)
         print(f"\nrevision {replay.head} is not active everywhere; is the job running?\n{who}")
