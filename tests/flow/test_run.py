@@ -41,7 +41,7 @@ def test_missing_topics_are_named_with_the_command_that_creates_them(
     call = ["run", str(path), "--bootstrap", kafka.bootstrap, "--data", str(tmp_path / "data")]
     assert main(call) == 1
     said = capsys.readouterr().err
-    assert f"10 topics are missing on {kafka.bootstrap}: lacking.payment, lacking.labels, lacking.decisions" in said
+    assert f"11 topics are missing on {kafka.bootstrap}: lacking.payment, lacking.labels, lacking.decisions" in said
     assert "`mitra topics PIPELINE --create`" in said
 
 
