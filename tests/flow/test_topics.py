@@ -20,9 +20,9 @@ def test_missing_topics_are_told_created_and_then_found(
     path.write_text(PIPELINE, encoding="utf-8")
     call = ["topics", str(path), "--bootstrap", kafka.bootstrap]
     assert main(call) == 1
-    assert capsys.readouterr().out.count("missing") == 11
+    assert capsys.readouterr().out.count("missing") == 12
     assert main([*call, "--create"]) == 0
-    assert capsys.readouterr().out.count("created") == 10
+    assert capsys.readouterr().out.count("created") == 11
     assert main([*call, "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert said["ok"]
