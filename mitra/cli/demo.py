@@ -51,12 +51,12 @@ def run(args: argparse.Namespace) -> int:
         with ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mitra-demo-")))
             print("starting Kafka …", flush=True)
-            kafka = stack.enter_context(LocalKafka())
+            kafka = stack.enter_context(LocalKafka(brief=True))
             pipeline = load_pipeline(path, kafka.bootstrap)
             with topics_client(pipeline) as client:
                 client.create(needed_topics(pipeline))
             print(f"Kafka serves {kafka.bootstrap}; starting the job …", flush=True)
-            job = LocalJob(path, pipeline, folder)
+            job = LocalJob(path, pipeline, folder, brief=True)
             stack.callback(job.stop)
             job.start(stopped=stopped.is_set)
             if stopped.is_set():

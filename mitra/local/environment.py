@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 
 from mitra.errors import MitraError
-from mitra.local.java import java_home
+from mitra.local.java import BRIEF, java_home
 
 _FOREIGN = ("PYTHONHOME", "PYTHONPATH", "FLINK_HOME", "FLINK_CONF_DIR", "FLINK_LIB_DIR", "FLINK_OPT_DIR")
 """Would lead Python or Flink to another installation than this one."""
@@ -24,12 +24,14 @@ def environment(
     *,
     heap_mb: int | None = None,
     logs: Path | None = None,
+    brief: bool = False,
     environ: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """Return the environment for a child process that runs PyFlink.
 
     `venv` is the virtual environment to use, by default the one this Python belongs to; its bin folder comes first
-    on PATH. JAVA_HOME is set. `heap_mb` bounds the heap of the JVM that PyFlink starts, `logs` is where it logs.
+    on PATH. JAVA_HOME is set. `heap_mb` bounds the heap of the JVM that PyFlink starts, `logs` is where it logs; `brief`: it is
+    to run for some minutes.
     Raises MitraError where the `python` found there can't import `pemja`, or where there is no Java.
     """
     programs = (venv / "bin" if venv else Path(sys.executable).parent).absolute()
@@ -43,6 +45,8 @@ def environment(
     env["_python_worker_execution_mode"] = "process"
     if heap_mb is not None:
         env["JVM_ARGS"] = f"-Xmx{heap_mb}m"
+    if brief:
+        env["JVM_ARGS"] = f"{env.get('JVM_ARGS', '')} {BRIEF}".strip()
     if logs is not None:
         logs.mkdir(parents=True, exist_ok=True)
         env["FLINK_LOG_DIR"] = str(logs.absolute())

@@ -32,6 +32,11 @@ def java_home(environ: Mapping[str, str] | None = None) -> Path:
     )
 
 
+BRIEF = "-XX:TieredStopAtLevel=1"
+"""For what runs some minutes: code is compiled quickly, and not again. In its first minute a JVM else spends more on compiling
+than on payments; later it runs somewhat slower."""
+
+
 def java() -> Path:
     """Return the `java` program of `java_home()`."""
     return java_home() / "bin" / "java"

@@ -38,8 +38,10 @@ class LocalJob:
         parallelism: int = 1,
         restore: str | None = None,
         settings: dict[str, str] | None = None,
+        brief: bool = False,
     ) -> None:
-        """Prepare a job; nothing runs yet. `settings` win over flink-conf.yaml."""
+        """Prepare a job; nothing runs yet. `settings` win over flink-conf.yaml; `brief`: it is to run for some minutes."""
+        self._brief = brief
         self.pipeline = pipeline
         self.folder = folder.absolute()
         self._spec: dict[str, Any] = {
@@ -67,7 +69,7 @@ class LocalJob:
         Raises MitraError, with the end of its log, if it ends or doesn't score within `wait_s`.
         """
         heap_mb = flink_conf.local_heap_mb({**flink_conf.read(), **self._spec["settings"]})
-        env = environment(heap_mb=heap_mb, logs=self.folder / "logs")
+        env = environment(heap_mb=heap_mb, logs=self.folder / "logs", brief=self._brief)
         command = [sys.executable, "-m", "mitra.job_local", msgspec.json.encode(self._spec).decode()]
         self._process = ChildProcess(command, log=self.folder / "job.log", env=env)
         try:

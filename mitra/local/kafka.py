@@ -14,7 +14,7 @@ from typing import Self
 
 from mitra.errors import MitraError
 from mitra.local.jars import jars
-from mitra.local.java import java
+from mitra.local.java import BRIEF, java
 from mitra.local.ports import LOOPBACK, free_ports, is_free
 from mitra.local.process import ChildProcess
 
@@ -71,8 +71,10 @@ class LocalKafka:
         port: int = 0,
         heap_mb: int = 512,
         settings: Mapping[str, str] | None = None,
+        brief: bool = False,
     ) -> None:
-        """Prepare a broker; nothing runs yet."""
+        """Prepare a broker; nothing runs yet. `brief`: it is to run for some minutes."""
+        self.brief = brief
         self.port = port
         self.heap_mb = heap_mb
         self.settings = {**SETTINGS, **(settings or {})}
@@ -126,7 +128,8 @@ class LocalKafka:
         port = self.port or found
         properties = self._write_properties(port, controller_port)
         heap = (f"-Xmx{self.heap_mb}m", f"-Xms{min(128, self.heap_mb)}m")
-        command: list[str | Path] = [java(), *heap, *_JVM, "-cp", ":".join(map(str, jars("kafka")))]
+        brief = (BRIEF,) if self.brief else ()
+        command: list[str | Path] = [java(), *heap, *brief, *_JVM, "-cp", ":".join(map(str, jars("kafka")))]
         if not (self._folder / "topics" / "meta.properties").exists():
             self._format([*command, "kafka.tools.StorageTool", "format", "-t", _random_id(), "-c", properties])
         self._process = ChildProcess([*command, "kafka.Kafka", properties], log=self._folder / "kafka.log")
