@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from bench.handbook import Files, options, part_of_customers, published, replay
+from bench.handbook import Files, features_of, options, part_of_customers, published, replay
 from bench.handbook_model import train
 
 SHIFT_FROM = datetime(2018, 8, 5, tzinfo=UTC)
@@ -76,10 +76,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="mitra-drift-") as name:
         folder = Path(name)
         files = part_of_customers(published(), args.fraction, folder)
-        features = args.features
-        if features is None:
-            features = folder / "features"
-            replay(files, features)
+        features = features_of(args, files, folder)
         model = folder / "model"
         train(files, features, model)
         replay(files, folder / "plain", "--model", str(model))

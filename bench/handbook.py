@@ -77,6 +77,14 @@ def replay(files: Files, output: Path, *extra: str) -> float:
     return time.monotonic() - started
 
 
+def features_of(args: argparse.Namespace, files: Files, folder: Path) -> Path:
+    """Return a replay's output: that which `options` were given, or that of a first replay, below `folder`."""
+    if args.features is not None:
+        return Path(args.features)
+    replay(files, folder / "features")
+    return folder / "features"
+
+
 def run(command: list[str]) -> None:
     """Run a command in the project's folder; end with its exit status if it fails."""
     status = subprocess.run(command, cwd=ROOT, check=False).returncode

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.handbook import options, part_of_customers, published, replay
+from bench.handbook import features_of, options, part_of_customers, published
 from models.artefact import load_model, write_artefact
 from models.dataset import Dataset, read_dataset
 from models.labels import LabelSource
@@ -47,10 +47,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="mitra-retraining-") as name:
         folder = Path(name)
         files = part_of_customers(published(), args.fraction, folder)
-        features = args.features
-        if features is None:
-            features = folder / "features"
-            replay(files, features)
+        features = features_of(args, files, folder)
         labels = LabelSource(files.labels, "TRANSACTION_ID", "TX_FRAUD", after_ms=MATURED_MS, absent_is_legit=True)
         span = Span(first_ms - MATURED_MS - TEST_MS - TRAIN_MS, first_ms + WEEKS * TEST_MS)
         data = read_dataset(features, labels, None, span)

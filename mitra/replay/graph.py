@@ -59,7 +59,8 @@ class ReplayGraph:
         records += [Judged(id, value == 1.0, known_at, known_at) for id, value, known_at in labels]
         self._columns.add(records)
         for day, rows in groupby(range(len(events)), lambda row: events[row].time_ms // DAY_MS):
-            self._find(day)
+            if self._asked:
+                self._find(day)
             first, *others = rows
             stop = first + len(others) + 1
             yield from self._answers(events[first:stop], sources[first:stop])
@@ -85,8 +86,9 @@ class ReplayGraph:
             rows = [row for row, named in enumerate(ids) if named[place] is not None]
             questions = [Question(node.type, ids[row][place] or "", events[row].time_ms) for row in rows]
             answers = self._measurer.answer(questions, settings.columns)
-            keys = [text_hash(node_key(one.kind, one.id)) for one in questions]
-            self._communities.fill(answers.values, self._asked, keys, [one.as_of_ms for one in questions])
+            if self._asked:
+                keys = [text_hash(node_key(one.kind, one.id)) for one in questions]
+                self._communities.fill(answers.values, self._asked, keys, [one.as_of_ms for one in questions])
             span = slice(place * columns, (place + 1) * columns)
             values[rows, span], capped[rows, span] = answers.values, answers.capped
         yield from self._messages(events, sources, values, capped)
