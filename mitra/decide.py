@@ -17,8 +17,6 @@ from mitra.decision import (
     Decision,
     Record,
     content_hash,
-    decode_record,
-    encode_record,
     fields_hash,
     models_of,
     same_content,
@@ -33,6 +31,8 @@ from mitra.history import CONFLICT, Store
 from mitra.lineup import Lineup, Scored
 from mitra.messages import PartBatch
 from mitra.micro import Micro
+from mitra.names import Names
+from mitra.remembered import decode_record, encode_record
 from mitra.route import LATE
 from mitra.schema import Entity, EventType
 from mitra.stages import Clock
@@ -51,12 +51,16 @@ MODEL = "model"
 
 @dataclass(slots=True)
 class State:
-    """The stores of one decide bucket: parts that wait, decisions made, labels that wait for theirs, revisions."""
+    """The stores of one decide bucket: parts that wait, decisions made, labels that wait for theirs, revisions.
+
+    `names` are those of the bucket's records; they lie beside the revisions.
+    """
 
     pending: PendingStore
     decisions: Store
     waiting: Store
     revisions: Store
+    names: Names = field(default_factory=Names)
 
 
 class Read(NamedTuple):
@@ -110,6 +114,7 @@ class Decider:
         worth, if records are to remember it; `micro` models fill their features before the others read them.
         """
         self._rules = rules
+        self._templates = {} if rules is None else rules.templates
         self._kinds = events
         self._scored = frozenset(kind for kind, one in enumerate(events) if not scored or one.name in scored)
         event = next(one for one in events if one.decided)
@@ -231,11 +236,14 @@ class Decider:
             if record is not None:
                 out.edges.append((identity, record))
 
-    @staticmethod
-    def commit(state: State, decided: Decided) -> None:
+    def commit(self, state: State, decided: Decided) -> None:
         """Write what a batch changes."""
         if decided.first:
-            state.decisions.put_all({key: encode_record(record) for key, record in decided.first.items()})
+            names = state.names
+            state.decisions.put_all(
+                {key: encode_record(record, names, self._templates) for key, record in decided.first.items()}
+            )
+            names.keep(state.revisions)
         if decided.pending_puts:
             state.pending.put_all(decided.pending_puts)
         for key in decided.pending_removes:
@@ -244,7 +252,7 @@ class Decider:
     @staticmethod
     def _remembered(state: State, key: str) -> Record | None:
         data = state.decisions.get(key)
-        return None if data is None else decode_record(data)
+        return None if data is None else decode_record(data, state.names)
 
     def _score(
         self,

@@ -1,20 +1,17 @@
 """The decision as it is published, and the compact record that decide remembers of it.
 
-The record answers duplicates with the first decision and joins labels that come weeks later. Its bytes are state:
-a version byte, then the fields as a MessagePack array.
+The record answers duplicates with the first decision and joins labels that come weeks later. Its bytes are state
+(`mitra.remembered`).
 """
 
 from typing import Any, Literal
 
 import msgspec
 
-from mitra.errors import MitraError
 from mitra.hashing import bytes_hash, text_hash
 
 Outcome = Literal["allow", "review", "block"]
 OUTCOMES: tuple[Outcome, ...] = ("allow", "review", "block")
-
-RECORD_VERSION = 1
 
 
 class Decision(msgspec.Struct, omit_defaults=False, gc=False):
@@ -117,24 +114,4 @@ class Record(msgspec.Struct, array_like=True, gc=False):
     label: tuple[bool, int, int] | None = None
 
 
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Record).decode
-_HEAD = bytes((RECORD_VERSION,))
 encode_json = msgspec.json.Encoder().encode
-
-
-class UnknownRecordError(MitraError):
-    """A record of a decision has a version that this release doesn't read."""
-
-
-def encode_record(record: Record) -> bytes:
-    """Return a record's bytes."""
-    return _HEAD + _encode(record)
-
-
-def decode_record(data: bytes) -> Record:
-    """Read a record back. Raises UnknownRecordError for a version that this release doesn't know."""
-    if data[:1] != _HEAD:
-        msg = f"a remembered decision has version={data[0]}, this release reads {RECORD_VERSION}; run the release that wrote it"
-        raise UnknownRecordError(msg)
-    return _decode(data[1:])

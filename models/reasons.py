@@ -40,16 +40,23 @@ def top_reasons(
 
 
 def _reason(name: str, value_type: ValueType, number: float, contribution: float) -> Reason:
-    missing = number != number
-    verb = "raises" if contribution > 0 else "lowers"
     value: float | bool | None
-    if missing:
-        value, text = None, f"{name} is missing, which {verb} the risk"
+    if number != number:  # NaN
+        value = None
     elif value_type == "boolean":
         value = number > 0
-        text = f"{name} is {'true' if value else 'false'}, which {verb} the risk"
     else:
         # Six digits are all that a float32 holds for sure: 0.82 stays 0.82, not 0.8199999928.
         value = float(f"{number:.6g}")
-        text = f"{name} = {value:.10g} {verb} the risk"
+    text = sentence(name, value, contribution)
     return {"feature": name, "value": value, "contribution": round(contribution, 6), "text": text}
+
+
+def sentence(name: str, value: float | bool | None, contribution: float) -> str:  # noqa: FBT001 - a value is no flag
+    """Return the sentence of a reason."""
+    verb = "raises" if contribution > 0 else "lowers"
+    if value is None:
+        return f"{name} is missing, which {verb} the risk"
+    if isinstance(value, bool):
+        return f"{name} is {'true' if value else 'false'}, which {verb} the risk"
+    return f"{name} = {value:.10g} {verb} the risk"

@@ -51,7 +51,8 @@ class RuleSet:
 
     `signals` is the layout of the values that `judge` takes: all that rules and their reasons read. `aggregates` and
     `features` are those among them. `sequences` are the rules with a pattern, each with what histories are asked of it,
-    and its reason where that has no values; those that no decided event completes are not judged.
+    and its reason where that has no values; those that no decided event completes are not judged. `templates` are the texts
+    of what fires, between which its reason's values stand, by id and version.
     """
 
     def __init__(
@@ -73,6 +74,10 @@ class RuleSet:
         self._rules = [_Bound(rule, code, place, schema) for rule, code in judged]
         self._calls = [(one.get, one.function, one) for one in self._rules]
         self._lists = {one.mark: one for one in lists}
+        self.templates: Mapping[tuple[str, int], tuple[str, ...]] = {
+            **{(rule.id, rule.version): code.reason.texts for rule, code in chosen},
+            **{(one.mark, 0): (one.reason,) for one in self._lists.values()},
+        }
 
     @classmethod
     def compile(

@@ -42,7 +42,7 @@ def replay_inline(
     blueprint = Blueprint(inline_pipeline(pipeline), live=live)
     intake = ReplayIntake(blueprint, folder)
     history, decide = HistoryStage(blueprint.untold(), CACHE_BYTES), DecideStage(blueprint)
-    store, state = MemoryStore(), State(*(MemoryStore() for _ in range(4)))
+    store, state = MemoryStore(), State(MemoryStore(), MemoryStore(), MemoryStore(), MemoryStore())
     prepared = PreparedInput.open(folder)
     for number in range(prepared.batches):
         for bucket, message in intake.process(number):

@@ -12,7 +12,7 @@ from mitra.acks import ack_of
 from mitra.blueprint import Blueprint
 from mitra.dead_letter import DeadLetter
 from mitra.decide import Decided, Decider, State
-from mitra.decision import Decision, decode_record, encode_json, encode_record
+from mitra.decision import Decision, encode_json
 from mitra.decode import Rejection
 from mitra.graph.records import Judged
 from mitra.graph.records import encode_record as encode_edge
@@ -37,6 +37,8 @@ from mitra.model_figures import ModelFigures
 from mitra.model_loads import ModelLoads
 from mitra.model_registry import Registry, shared_registry
 from mitra.monitoring.observer import Joined, Observer
+from mitra.names import Names
+from mitra.remembered import decode_record, with_label
 from mitra.reports import encode_outcome, outcome_of
 from mitra.revision import Revisions
 from mitra.rule_figures import RuleFigures
@@ -129,6 +131,7 @@ class DecideStage:
         self._model_figures = ModelFigures(subtask)
         self._observer = None if pipeline.monitoring is None else Observer(pipeline.monitoring)
         self._revisions = Revisions(blueprint, pipeline.job.buckets)
+        self._names: dict[int, Names] = {}
         self._deciders: dict[int, Decider] = {}
         self._graph = pipeline.graph
         self._gathers: dict[int, GraphGather] = {}
@@ -166,6 +169,7 @@ class DecideStage:
         told: list[bytes] = []
         answers: list[Told] = []
         out = Output()
+        state.names = self._names_of(bucket, state)
         if self._revisions.open(bucket, state.revisions):
             self._keep_models()
             self._loads.restore([one for each in self._revisions.all() for one in each.artefacts], RESTORE_S)
@@ -232,10 +236,18 @@ class DecideStage:
         out = Output()
         if self._graph is not None:
             self._revisions.open(bucket, state.revisions)
+            state.names = self._names_of(bucket, state)
             if self._gather_of(bucket, state).overdue(self._clock()):
                 self._gather(bucket, state, (), (), out)
             self._wait(bucket, state, out)
         return out
+
+    def _names_of(self, bucket: int, state: State) -> Names:
+        """Return the names in a bucket's records; they are read once."""
+        names = self._names.get(bucket)
+        if names is None:
+            names = self._names[bucket] = Names(state.revisions)
+        return names
 
     def _wait(self, bucket: int, state: State, out: Output) -> None:
         """Ask to be called when the next deadline is due."""
@@ -361,14 +373,15 @@ class DecideStage:
         data = state.decisions.get(key)
         if data is None:
             return False
-        record = decode_record(data)
+        record = decode_record(data, state.names)
         if self._revisions.has_rules:
             self._figures.labelled(record, fraud=label.value == 1.0)
         if self._observer is not None and (record.label is None or label.version > record.label[2]):
             fraud = label.value == 1.0
             out.joined.append(Joined(record, fraud, label.known_at_ms))
-            judged = msgspec.structs.replace(record, label=(fraud, label.known_at_ms, label.version))
-            state.decisions.put_all({key: encode_record(judged)})
+            judged = with_label(data, (fraud, label.known_at_ms, label.version), state.names)
+            state.names.keep(state.revisions)
+            state.decisions.put_all({key: judged})
         if self._graph is not None:
             told = Judged(key, label.value == 1.0, label.known_at_ms, label.version)
             out.edges.append((key, encode_edge(told)))

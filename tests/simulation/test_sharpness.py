@@ -1,6 +1,7 @@
 """The simulator finds defects: each of these, planted, breaks a promise within a few dozen seeds."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -34,19 +35,19 @@ Patch = pytest.MonkeyPatch
 def forget_decisions(patch: Patch) -> None:
     commit = Decider.commit
 
-    def forgetful(state: State, decided: Any) -> None:
-        commit(State(state.pending, MemoryStore(), state.waiting), decided)
+    def forgetful(decider: Decider, state: State, decided: Any) -> None:
+        commit(decider, replace(state, decisions=MemoryStore()), decided)
 
-    patch.setattr(Decider, "commit", staticmethod(forgetful))
+    patch.setattr(Decider, "commit", forgetful)
 
 
 def forget_parts(patch: Patch) -> None:
     commit = Decider.commit
 
-    def forgetful(state: State, decided: Any) -> None:
-        commit(State(MemoryStore(), state.decisions, state.waiting), decided)
+    def forgetful(decider: Decider, state: State, decided: Any) -> None:
+        commit(decider, replace(state, pending=MemoryStore()), decided)
 
-    patch.setattr(Decider, "commit", staticmethod(forgetful))
+    patch.setattr(Decider, "commit", forgetful)
 
 
 def mix_duplicates_parts(patch: Patch) -> None:

@@ -3,7 +3,7 @@
 from array import array
 
 from control_stream import Activate, Artefact, Delta, Load, Mark
-from mitra.decision import Record, encode_record
+from mitra.decision import Record
 from mitra.gather import encode_pending
 from mitra.held_records import HeldRecords
 from mitra.history import MemoryStore
@@ -37,6 +37,8 @@ from mitra.monitoring.observed import Labelled, Observation, Payments, Sheet
 from mitra.monitoring.observed import encode as encode_observation
 from mitra.monitoring.settings import Check, Monitoring
 from mitra.monitoring.told import Telling
+from mitra.names import Names
+from mitra.remembered import encode_record
 from mitra.waiting_labels import WaitingLabel, encode_labels
 from models.manifest import Baseline, Distribution
 from rules import Rule
@@ -239,7 +241,6 @@ def state() -> dict[str, bytes]:
     return {
         **kept(),
         **{name: encode(message) for name, message in MESSAGES.items()},
-        "record": encode_record(RECORD),
         "pending": encode_pending(PENDING),
         "waiting labels": encode_labels([WAITING]),
         **{name: encode_observation(one) for name, one in OBSERVED.items()},
@@ -264,3 +265,14 @@ def watched() -> dict[str, bytes]:
     kept.write()
     kept.take([encode_observation(OBSERVED["observed labels"])], 1_700_000_000_200.0)
     return {f"monitor: {key}": data for key, data in store.data.items()}
+
+
+TEMPLATES = {("large", 2): ("", " is too much"), ("tiny", 1): ("",)}
+
+
+def record() -> dict[str, bytes]:
+    """Return a remembered decision and the names it uses, in the bytes of version 2."""
+    names, store = Names(), MemoryStore()
+    data = encode_record(RECORD, names, TEMPLATES)
+    names.keep(store)
+    return {"record": data, **{f"names: {key}": page for key, page in store.data.items()}}

@@ -6,9 +6,9 @@ A change of bytes needs a new version beside the old one, a reader for the old o
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from mitra.decision import UnknownRecordError, decode_record
 from mitra.gather import decode_pending
 from mitra.held_records import HeldRecords
 from mitra.history import MemoryStore
@@ -23,13 +23,20 @@ from mitra.monitoring.observed import decode as decode_observation
 from mitra.monitoring.observed import encode as encode_observation
 from mitra.monitoring.settings import Monitoring
 from mitra.monitoring.told import Telling
+from mitra.names import Names, UnknownNamesError
+from mitra.remembered import UnknownRecordError, decode_record, with_label
 from mitra.waiting_labels import UnknownWaitingError, decode_labels
-from tests.golden.messages.samples import MESSAGES, OBSERVED, PENDING, RECORD, WAITING, state
+from tests.golden.messages.samples import MESSAGES, OBSERVED, PENDING, RECORD, WAITING, record, state
 
-GOLDEN: dict[str, bytes] = {
-    name: bytes.fromhex(data)
-    for name, data in json.loads(Path(__file__).with_name("version-1.json").read_text(encoding="utf-8")).items()
-}
+
+def golden(name: str) -> dict[str, bytes]:
+    written = json.loads(Path(__file__).with_name(name).read_text(encoding="utf-8"))
+    return {one: bytes.fromhex(data) for one, data in written.items()}
+
+
+GOLDEN = golden("version-1.json")
+OLD_RECORD = GOLDEN.pop("record")
+GOLDEN_RECORD = golden("record-2.json")
 
 
 def test_nothing_is_left_out() -> None:
@@ -51,9 +58,21 @@ def test_golden_messages_are_read(name: str) -> None:
 
 
 def test_golden_state_of_decide_is_read() -> None:
-    assert decode_record(GOLDEN["record"]) == RECORD
     assert decode_pending(GOLDEN["pending"]) == PENDING
     assert decode_labels(GOLDEN["waiting labels"]) == [WAITING]
+
+
+def test_remembered_decisions_are_read_in_both_versions() -> None:
+    assert {name: data.hex() for name, data in record().items()} == {
+        name: data.hex() for name, data in GOLDEN_RECORD.items()
+    }
+    store = MemoryStore({name[7:]: data for name, data in GOLDEN_RECORD.items() if name.startswith("names: ")})
+    names = Names(store)
+    assert decode_record(GOLDEN_RECORD["record"], names) == RECORD
+    assert decode_record(OLD_RECORD, Names()) == RECORD
+    label = (False, 1_700_000_000_009, 4)
+    for data in (OLD_RECORD, GOLDEN_RECORD["record"]):
+        assert decode_record(with_label(data, label, names), names) == msgspec.structs.replace(RECORD, label=label)
 
 
 def test_golden_observations_and_the_monitor_s_state_are_read() -> None:
@@ -99,7 +118,10 @@ def test_bytes_of_a_later_version_are_refused_with_what_to_do() -> None:
         decode(b"")
     with pytest.raises(UnknownMessageError, match="version=2, this release reads 1"):
         decode_pending(b"\x02" + GOLDEN["pending"][1:])
-    with pytest.raises(UnknownRecordError, match="version=2, this release reads 1"):
-        decode_record(b"\x02" + GOLDEN["record"][1:])
+    with pytest.raises(UnknownRecordError, match="version=3, this release reads up to 2"):
+        decode_record(b"\x03" + GOLDEN_RECORD["record"][1:], Names())
+    ((page, data),) = [one for one in GOLDEN_RECORD.items() if one[0].startswith("names: ")]
+    with pytest.raises(UnknownNamesError, match="version=2, this release reads 1"):
+        Names(MemoryStore({page[7:]: b"\x02" + data[1:]}))
     with pytest.raises(UnknownWaitingError, match="version=2, this release reads 1"):
         decode_labels(b"\x02" + GOLDEN["waiting labels"][1:])
