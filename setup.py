@@ -42,7 +42,9 @@ RUNTIME = [
     "xgboost-cpu>=3.0,<3.3",  # the last that runs on both Pythons: scores don't depend on the Python
     "xxhash>=3.4,<5",
 ]
+NEO4J = ["neo4j>=5.26,<6"]  # the graph in a Neo4j database (mitra graph serve --store neo4j)
 DEVELOPMENT = [
+    *NEO4J,
     "confluent-kafka>=2.5",  # drives the load in bench/
     "grpcio-tools>=1.64,<1.66",  # makes mitra/graph/graph_pb2.py from graph.proto
     "hypothesis>=6.100",
@@ -105,7 +107,7 @@ setup(
         "models.addresses": ["shipped/*"],
     },
     install_requires=RUNTIME,
-    extras_require={"dev": DEVELOPMENT},
+    extras_require={"dev": DEVELOPMENT, "neo4j": NEO4J},
     entry_points={"console_scripts": ["mitra = mitra.cli:main"]},
     cmdclass={"build_py": BuildWithShippedFiles},
 )

@@ -3,12 +3,17 @@
 import argparse
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mitra.cli.console import print_json
 from mitra.errors import MitraError
 from mitra.graph.settings import Transport
 from mitra.pipeline import load_pipeline
+
+if TYPE_CHECKING:
+    from mitra.graph.neo4j_store import Neo4jStore
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,6 +26,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--address", default="127.0.0.1:7070", metavar="HOST:PORT", help="where to listen (default: 127.0.0.1:7070)"
     )
     serve.add_argument("--data", type=Path, metavar="DIR", help="save the graph here and start from it again")
+    serve.add_argument(
+        "--store", choices=("embedded", "neo4j"), default="embedded", help="where the graph lies (default: embedded, in memory)"
+    )  # fmt: skip
+    serve.add_argument(
+        "--neo4j-uri", metavar="URI", help="the database of --store neo4j (default: bolt://localhost:7687)"
+    )
+    serve.add_argument("--neo4j-user", metavar="NAME", help="its user (default: neo4j)")
+    serve.add_argument("--neo4j-password-file", type=Path, metavar="FILE", help="a file with the user's password")
     serve.add_argument("--token-file", type=Path, metavar="FILE", help="answer only to who shows this token")
     serve.add_argument(
         "--tls-certificate", type=Path, metavar="FILE", help="serve over TLS, with this certificate (PEM)"
@@ -63,6 +76,7 @@ def _serve(args: argparse.Namespace) -> int:
         address=args.address,
         pipeline=pipeline,
         folder=args.data,
+        open_database=_database(args),
         guard=guard,
         communities_s=args.communities_every,
         save_s=args.save_every,
@@ -70,6 +84,29 @@ def _serve(args: argparse.Namespace) -> int:
     )
     asyncio.run(serve(what, lambda line: print(line, flush=True)))
     return 0
+
+
+def _database(args: argparse.Namespace) -> "Callable[[], Awaitable[Neo4jStore]] | None":
+    """Return what connects to the database, None for the embedded store. Raises MitraError for options that don't fit."""
+    given = [name for name in ("neo4j_uri", "neo4j_user", "neo4j_password_file") if getattr(args, name) is not None]
+    if args.store == "embedded":
+        if given:
+            raise MitraError(f"--{given[0].replace('_', '-')} is for --store neo4j; the store is embedded")
+        return None
+    if args.data:
+        raise MitraError(
+            "--data keeps a graph that is in memory; with --store neo4j the database keeps it: leave it out"
+        )
+    try:
+        from mitra.graph.neo4j_store import Neo4jPlace, open_store  # noqa: PLC0415 - the driver is optional
+    except ModuleNotFoundError as error:
+        raise MitraError(f"--store neo4j needs its driver ({error}): pip install 'mitra[neo4j]'") from error
+    from mitra.graph.transport import read_file  # noqa: PLC0415 - gRPC is loaded where it serves
+
+    path = args.neo4j_password_file
+    password = None if path is None else read_file(path).decode().strip()
+    place = Neo4jPlace(args.neo4j_uri or Neo4jPlace.uri, args.neo4j_user or Neo4jPlace.user, password)
+    return lambda: open_store(place)
 
 
 def _load(args: argparse.Namespace) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 from mitra.errors import MitraError
 from mitra.graph.records import Record, RecordError, decode_record
 from mitra.graph.service import GraphService
+from mitra.graph.store import StoreError
 from mitra.kafka_settings import client_settings
 from mitra.pipeline import Pipeline
 
@@ -18,6 +19,7 @@ log = logging.getLogger(__name__)
 
 _POLL_MS = 100
 _MOST_RECORDS = 5_000
+_AGAIN_S = 1.0
 
 
 class Follower:
@@ -68,11 +70,22 @@ class Follower:
             polled = await loop.run_in_executor(None, self._poll)
             for partition, end, records in polled:
                 if records:
-                    await self._service.ingest(records)
+                    await self._take(records)
                 self.offsets[partition] = end
             if not told and all(self._position(partition) >= end for partition, end in self._ends.items()):
                 told = True
                 await caught_up()
+
+    async def _take(self, records: list[Record]) -> None:
+        """Take records, however long the store's database is away: nothing is passed over."""
+        while True:
+            try:
+                await self._service.ingest(records)
+            except StoreError as error:
+                log.warning("%s; tried again in %g s", error, _AGAIN_S)
+                await asyncio.sleep(_AGAIN_S)
+            else:
+                return
 
     def _position(self, partition: int) -> int:
         from kafka import TopicPartition  # noqa: PLC0415

@@ -46,7 +46,12 @@ class Measurer:
         )  # fmt: skip
         self._stamp += len(questions)
         places = [self._place(one, windows) for one in features]
-        return Answers(_picked(values, places), _picked(capped, places))
+        # Of a type that wasn't met there may be nodes behind the cap: the mark is that of any type.
+        marks = [
+            self._place(one._replace(kind=""), windows) if at == -2 else at
+            for one, at in zip(features, places, strict=True)
+        ]
+        return Answers(_picked(values, places), _picked(capped, marks))
 
     def _make_room(self, questions: int) -> None:
         if self._stamp + questions > _LAST_STAMP:

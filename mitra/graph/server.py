@@ -23,6 +23,7 @@ from mitra.graph.contract import (
     records_of,
 )
 from mitra.graph.service import GraphService
+from mitra.graph.store import StoreError
 from mitra.graph.transport import read_file
 
 MESSAGE_BYTES = 16 << 20
@@ -115,6 +116,8 @@ class GraphServer:
                     await context.abort(grpc.StatusCode.UNAUTHENTICATED, "the token is missing or wrong")
             try:
                 return await handler(request)
+            except StoreError as error:
+                await context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
             except MitraError as error:
                 await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
 

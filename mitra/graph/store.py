@@ -3,10 +3,15 @@
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
+from mitra.errors import MitraError
 from mitra.graph.community import LinkTable
 from mitra.graph.features import Column
 from mitra.graph.questions import Answers, Question
 from mitra.graph.records import Record
+
+
+class StoreError(MitraError):
+    """A store's database can't be reached, or refuses."""
 
 
 class Taken(NamedTuple):
@@ -17,7 +22,10 @@ class Taken(NamedTuple):
 
 
 class GraphStore(Protocol):
-    """One graph. Answers and records may be asked for and given at the same time, from one event loop."""
+    """One graph. Answers and records may be asked for and given at the same time, from one event loop.
+
+    A store with a database behind it raises StoreError from any of these.
+    """
 
     async def ingest(self, records: Sequence[Record]) -> Taken:
         """Take records; each counts once, however often it comes."""

@@ -12,6 +12,8 @@ from mitra.errors import MitraError
 from mitra.local.files import home
 
 NAMES = ("flink", "kafka", "parquet")
+ON_DEMAND = ("neo4j",)
+"""Sets that `make setup` leaves out: they are fetched where they are first used."""
 _HERE = Path(__file__).parent
 
 
@@ -43,7 +45,7 @@ def lock_path(name: str) -> Path:
 
 def locked(name: str) -> list[Jar]:
     """Return the jars of the set `flink` or `kafka`, as its lock file names them."""
-    if name not in NAMES:
+    if name not in (*NAMES, *ON_DEMAND):
         raise MitraError(f"no such set of jars; name={name}; there are {', '.join(NAMES)}")
     path = lock_path(name)
     try:

@@ -3,14 +3,15 @@
 import sys
 
 from mitra.errors import MitraError
-from mitra.local.jars import NAMES, folder, jars
+from mitra.local.jars import NAMES, ON_DEMAND, folder, jars
 
 
 def main(arguments: list[str]) -> int:
     """Do what the arguments say and return the exit status."""
     try:
-        for name in NAMES:
-            if "--lock" in arguments:
+        lock = "--lock" in arguments
+        for name in (*NAMES, *ON_DEMAND) if lock else NAMES:
+            if lock:
                 from mitra.local.jars.lock import resolve  # noqa: PLC0415 - for developers only
 
                 changed = resolve(name)

@@ -17,7 +17,9 @@ def resolve(name: str) -> bool:
         context = MavenContext(repo_cache=Path(scratch), timeout=30)
         wanted = EnvironmentBuilder(context=context, cache_dir=Path(scratch)).spec_to_dependencies(spec)
         inputs, transitive = context.resolver.resolve(wanted)
-        needed = [*inputs, *(dep for dep in transitive if dep.scope in {"compile", "runtime"})]
+        scopes = {"compile", "runtime"}
+        # A dependency may be a bill of materials, which is a POM and no jar.
+        needed = [*inputs, *(dep for dep in transitive if dep.scope in scopes and dep.type != "pom")]
         needed.sort(key=lambda dep: (dep.groupId, dep.artifactId))
         lock = LockFile.from_resolved_dependencies(needed, environment_name=name)
     if path.exists():
