@@ -7,9 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mitra.history.batch import Result, Touches
-from mitra.history.columns import CAP, ROWS
 from mitra.history.entity import Record
-from mitra.history.kernels import run
+from mitra.history.kernels import lacking, run
 from mitra.history.loading import records_of
 from mitra.history.retiring import retire
 from mitra.history.texts import answer_texts, encode_texts
@@ -67,11 +66,11 @@ def append(work: Work, touches: Touches, *, again: bool = False) -> Result:
 
 def _make_room(work: Work, handles: _Array, records: Sequence[Record]) -> None:
     """Make room for all the rows that the batch may bring each entity."""
-    unique, places, counts = np.unique(handles, return_index=True, return_counts=True)
-    rows = work.cache.info[unique, ROWS] + counts
-    for i in np.flatnonzero(rows > work.cache.info[unique, CAP]).tolist():
-        record = records[places[i]]
-        work.cache.reserve(record, int(rows[i]), work.shape.columns[record.entity])
+    places, needed = np.empty(len(handles), np.int64), np.empty(len(handles), np.int64)
+    found = lacking(handles, work.cache.info, places, needed)
+    for place, rows in zip(places[:found].tolist(), needed[:found].tolist(), strict=True):
+        record = records[place]
+        work.cache.reserve(record, rows, work.shape.columns[record.entity])
 
 
 def _after(
@@ -106,6 +105,8 @@ def _into_segment(record: Record, row: int, texts: dict[int, bytes]) -> None:
         upto += segments[place + 1]
         if row < upto:
             segments[place + 1] += 1
+            if not record.late:
+                record.late = {}
             record.late.setdefault(segments[place], {}).update(texts)
             record.changed = True
             return

@@ -5,7 +5,8 @@ from mitra.history.scans import jit
 # Columns of `info`.
 (
     ADDRESS, CAP, ROWS, ENTITY, COUNTER, SEALED, NOTES, NOTE_COUNT, NOTES_CHANGED, PAST, PAST_WORDS, GONE_MS, EXTRA_BYTES,
-) = range(13)  # fmt: skip
+    COMING,
+) = range(14)  # fmt: skip
 INFO_COLUMNS = 16
 # Columns of a label note; its condition flags follow.
 NOTE_TIME, NOTE_ID, NOTE_KNOWN, NOTE_VALUE, NOTE_VERSION, NOTE_STATE, NOTE_FLAGS = range(7)

@@ -11,7 +11,12 @@ from mitra.history.columns import ADDRESS, CAP, INFO_COLUMNS, NOTE_COUNT, NOTES,
 from mitra.history.labels import Notes
 from mitra.history.past import Past
 
-_OVERHEAD_BYTES = 1200  # of the objects around the rows
+_OVERHEAD_BYTES = 900  # of the objects around the rows
+_NAME_BYTES = 150  # of a text that was answered, with its place by hash
+_NO_LATE: dict[int, dict[int, bytes]] = {}
+_NO_NAMES: dict[int, str] = {}
+_NO_NOTES: Notes = np.empty((0, 0), np.int64)
+_NO_WORDS: NDArray[np.int64] = np.empty(0, np.int64)
 
 
 class Record:
@@ -21,6 +26,7 @@ class Record:
     segment, None until they are wanted; `names` are texts by hash that were looked up.
     `notes` are the used rows of `note_room`.
     `late`: the segments, by number, that rows were inserted into since they were written, with the texts of those by hash.
+    An empty `late` or `names` belongs to all entities that have none: it is replaced, never filled.
     `changed`: the directory is to be encoded again. `since` is the entry of the journal that changed the entity first since it was
     written, 0 if none did; `removed` are keys that are to go when it is written.
     """
@@ -37,21 +43,21 @@ class Record:
         self.entity = entity
         self.handle = handle
         self.cap = 0
-        self.words: NDArray[np.int64] = np.empty(0, np.int64)
+        self.words = _NO_WORDS
         self.directory = Directory()
         self.extra = b""
         self.changed = True
         self.texts = b""
         self.tail_texts: bytes | None = None
-        self.names: dict[int, str] = {}
-        self.late: dict[int, dict[int, bytes]] = {}
-        self.removed: list[str] = []
+        self.names = _NO_NAMES
+        self.late = _NO_LATE
+        self.removed: tuple[str, ...] = ()
         self.since = 0
         self.past_changed = False
         self.grown = True
         self.weighed = 0
         self.notes: Notes | None = None
-        self.note_room: Notes = np.empty((0, 0), np.int64)
+        self.note_room = _NO_NOTES
         self.past: Past | None = None
 
     @property
@@ -59,7 +65,8 @@ class Record:
         """About how much memory the entity takes."""
         notes = int(self.note_room.nbytes)
         past = 0 if self.past is None else 2 * self.past.packed.nbytes
-        return int(self.words.nbytes) + len(self.texts) * 3 + notes + past + _OVERHEAD_BYTES
+        names = len(self.names) * _NAME_BYTES
+        return int(self.words.nbytes) + len(self.texts) + names + notes + past + _OVERHEAD_BYTES
 
 
 class Cache:
@@ -161,8 +168,8 @@ class Cache:
 
 
 def capacity(rows: int) -> int:
-    """Return the room to make for rows: 16, 24, 32, 48, 64 … so that growing costs little and wastes at most a third."""
-    cap = 16
+    """Return the room to make for rows: 4, 6, 8, 12, 16, 24 … so that growing costs little and wastes at most a third."""
+    cap = 4
     while cap < rows:
         cap = cap * 3 // 2 if cap & (cap - 1) == 0 else cap // 3 * 4
     return cap

@@ -8,6 +8,7 @@ from mitra.history.answers import answer
 from mitra.history.columns import (
     ADDRESS,
     CAP,
+    COMING,
     COUNTER,
     DROP_ROWS,
     ENTITY,
@@ -150,6 +151,26 @@ def answer_at(  # type: ignore[no-untyped-def]
         integers, bits, cap, size - 1, time, numeric, word_column, words, pairs, plan, pairs_at + 1 + 5 * pairs, info, h,
         scratch, partial, values, text_values, approximate,
     )  # fmt: skip
+
+
+@jit
+def lacking(handles, info, places, needed):  # type: ignore[no-untyped-def]
+    """Find the entities without room for a row of each of their touches; return how many.
+
+    Fills `places` with a touch of each, `needed` with the rows that it may come to.
+    """
+    for touch in range(handles.size):
+        info[handles[touch], COMING] += 1
+    found = 0
+    for touch in range(handles.size):
+        h = handles[touch]
+        rows = info[h, ROWS] + info[h, COMING]
+        if info[h, COMING] > 0 and rows > info[h, CAP]:
+            places[found] = touch
+            needed[found] = rows
+            found += 1
+        info[h, COMING] = 0
+    return found
 
 
 @jit

@@ -76,7 +76,7 @@ def _load(work: Work, record: Record) -> None:
     sealed = sum(block.rows for block in blocks) - directory.skip
     total = sealed + head.rows
     columns = work.shape.columns[record.entity]
-    work.cache.reserve(record, max(total, 1), columns)
+    work.cache.reserve(record, total + 1, columns)
     row = 0
     for place, block in enumerate([*blocks, head]):
         stored = block.stored

@@ -96,7 +96,7 @@ def remove_oldest(work: Work, record: Record, count: int) -> None:
     directory.skip += count
     while segments and directory.skip >= segments[1]:
         directory.skip -= segments[1]
-        record.removed.append(segment_key(record.key, segments[0]))
+        record.removed += (segment_key(record.key, segments[0]),)
         record.late.pop(segments[0], None)
         del segments[:2]
     record.changed = True

@@ -78,9 +78,10 @@ def text_of(work: Work, record: Record, hashed: int) -> str | None:
         return None
     name = codec.decode_text(found)
     if len(found) <= RECENT_BYTES:
-        if len(record.names) > NAMES:
-            record.names.clear()
+        if not record.names or len(record.names) > NAMES:
+            record.names = {}
         record.names[hashed] = name
+        record.grown = True
     return name
 
 

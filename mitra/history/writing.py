@@ -124,7 +124,7 @@ def encode(work: Work, records: Sequence[Record], counted: int) -> None:
             info[record.handle, EXTRA_BYTES] = len(record.extra)
         if record.removed:
             work.removed += record.removed
-            record.removed = []
+            record.removed = ()
         record.since = 0
     info[handles, NOTES_CHANGED] = 0
     _headers(work, records, handles)
