@@ -18,8 +18,8 @@ from mitra.blueprint import Blueprint
 from mitra.decide import State
 from mitra.held_records import HeldRecords
 from mitra.history import MemoryStore
+from mitra.lane import Lane
 from mitra.pipeline import Pipeline, load_pipeline
-from mitra.route import Lane
 from mitra.stages.decide import DecideStage
 from mitra.stages.history import HistoryStage
 from mitra.stages.intake import FIELD_SEPARATOR, Intake

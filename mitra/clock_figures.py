@@ -1,13 +1,13 @@
 """How event time goes in one subtask of history: how late events come, how far behind it is, who runs on the wall clock."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from mitra.decision import encode_json
+from mitra.lane_clocks import Heard
 from mitra.rule_figures import PERIOD_MS
-from mitra.stages.watch import IDLE_MS
 
-Lanes = Mapping[int, tuple[int, float]]
-"""By lane: the event time that it has settled, and when that was heard, on the wall clock."""
+Lanes = Mapping[int, Heard]
+"""What a bucket has heard of each lane."""
 
 
 class ClockFigures:
@@ -24,23 +24,22 @@ class ClockFigures:
         self._events += events
         self._late += late
 
-    def told(self, alerts: int, lanes: Lanes, now_ms: float) -> None:
+    def told(self, alerts: int, lanes: Lanes) -> None:
         """Count alerts of what was absent, if the wall clock stood in for some lane's event time."""
-        if any(now_ms - heard_ms > IDLE_MS for _, heard_ms in lanes.values()) or not lanes:
+        if any(heard.idle for heard in lanes.values()):
             self._stood_in += alerts
 
-    def due(self, now_ms: float, buckets: Mapping[int, Lanes]) -> list[bytes]:
+    def due(self, now_ms: float, buckets: Iterable[Lanes]) -> list[bytes]:
         """Return the record to publish, where it is time; what it says is counted out."""
         if self._since_ms is None:
             self._since_ms = now_ms
         if now_ms - self._since_ms < PERIOD_MS:
             return []
-        newest: dict[int, tuple[int, float]] = {}
-        for lanes in buckets.values():
-            for lane, (clock_ms, heard_ms) in lanes.items():
-                before_ms, before_heard_ms = newest.get(lane, (clock_ms, heard_ms))
-                newest[lane] = max(clock_ms, before_ms), max(heard_ms, before_heard_ms)
-        active = [clock_ms for clock_ms, heard_ms in newest.values() if now_ms - heard_ms <= IDLE_MS]
+        newest: dict[int, Heard] = {}
+        for lanes in buckets:
+            for lane, heard in lanes.items():
+                newest[lane] = max(heard, newest.get(lane, heard), key=lambda one: one.settled_ms)
+        active = [heard.settled_ms for heard in newest.values() if not heard.idle and heard.settled_ms > 0]
         record = {
             "metric": "clock",
             "subtask": self._subtask,
@@ -49,7 +48,7 @@ class ClockFigures:
             "events": self._events,
             "late": self._late,
             "behind_ms": max(int(now_ms) - min(active), 0) if active else None,
-            "idle_lanes": sorted(lane for lane, (_, heard_ms) in newest.items() if now_ms - heard_ms > IDLE_MS),
+            "idle_lanes": sorted(lane for lane, heard in newest.items() if heard.idle),
             "by_wall_clock": self._stood_in,
         }
         self._since_ms = now_ms

@@ -9,8 +9,8 @@ import numpy as np
 from mitra.decode import Event
 from mitra.graph.records import Edges, Link, encode_record
 from mitra.graph.settings import GraphSettings
+from mitra.lane import Source
 from mitra.messages import Asked, Told
-from mitra.route import Source
 from mitra.schema import EventType
 
 Identity = tuple[str, int, int, int]

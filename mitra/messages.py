@@ -15,14 +15,14 @@ from control_stream import Activate, Load, Mark
 from mitra.errors import MitraError
 
 EVENTS, LABELS, PARTS, PROBE, END, REPORTS, LETTERS, REVISE, MARKER, CONTROL, ROLL_CALL, ACTIVATE, LOAD = range(1, 14)
-ALERTS, ASKED, TOLD, LIVE = range(20, 24)
+ALERTS, ASKED, TOLD, LIVE, LANE_TIME = range(20, 25)
 
 
 class EventBatch(msgspec.Struct, array_like=True):
     """Events on their way to one history bucket, of types `kinds` u1[n]: n events, m touches (an event touches several entities).
 
     `clock_ms` is the event-time clock of `lane`, the greatest time it has seen; up to `settled_ms` nothing more is expected of
-    it (-1: unknown, in a message of an earlier release). `decoded_ms` float64[n], wall clock; `expected` u1[n] counts the parts that
+    it (0: that can't be told yet; -1: a message of an earlier release doesn't say). `decoded_ms` float64[n], wall clock; `expected` u1[n] counts the parts that
     decide must gather for an event, one from each bucket it touches. Only one of these carries the event's `payloads` entry,
     in the others it is empty. `touch_events` i4[m] are rows of this batch; `keys` are entity keys.
     """
@@ -49,6 +49,17 @@ class EventBatch(msgspec.Struct, array_like=True):
     touch_events: bytes
     keys: list[str]
     settled_ms: int = -1
+
+
+class LaneTime(msgspec.Struct, array_like=True):
+    """How far a lane has come whose events, if there were any, touched other buckets: see `EventBatch`, `mitra.lane`.
+
+    `idle`: the wall clock stands in for its event time.
+    """
+
+    lane: int
+    settled_ms: int
+    idle: bool
 
 
 class LabelBatch(msgspec.Struct, array_like=True):
@@ -218,6 +229,7 @@ class End(msgspec.Struct, array_like=True):
 
 Message = (
     EventBatch
+    | LaneTime
     | LabelBatch
     | PartBatch
     | ReportBatch
@@ -254,6 +266,7 @@ _KINDS: dict[int, tuple[int, type[Any]]] = {
     ASKED: (1, Asked),
     TOLD: (1, Told),
     LIVE: (1, LiveValues),
+    LANE_TIME: (1, LaneTime),
 }
 _HEADS = {kind: bytes((number, version)) for number, (version, kind) in _KINDS.items()}
 _FEW_ROWS = 24

@@ -16,8 +16,8 @@ from mitra.decode import INT64_MAX, INT64_MIN, Int64, Rejection
 from mitra.event_time import EARLIEST_MS, LATEST_MS, iso8601_ms, parser_of
 from mitra.explain import parse_object, read_object
 from mitra.hashing import text_hash
+from mitra.lane import Lane, Source
 from mitra.messages import LabelBatch, ReportBatch
-from mitra.route import Lane, Source
 from mitra.schema import Entity, Labels, Limits
 from mitra.sections import found
 

@@ -5,7 +5,7 @@ into one bucket travel together and come back to decide as one *part*, so decide
 """
 
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, NamedTuple
@@ -15,49 +15,18 @@ import numpy as np
 from mitra.decode import Event
 from mitra.hashing import text_hash
 from mitra.history import Layout
+from mitra.lane import Lane, Source
 from mitra.messages import EventBatch, cells
 from mitra.schema import Entity, EventType
 
 LATE = 1
 """Flag of an event that is later than its type's `late_after_ms` behind the lane's clock."""
 
-IDLE_MS = 500
-"""A partition that brought nothing for so long, on the wall clock, has nothing to bring: it holds nobody back. One that is worked
-off brings something every few ms."""
-
 _SEPARATOR, _ESCAPE = "\x1f", "\x1e"
 _HASHES_KEPT = 200_000
 """Hashes of texts are remembered up to here: keys repeat, and a look-up is four times cheaper than a hash."""
 _LONGEST_KEPT = 128
 """Characters of the longest text whose hash is remembered: with the number above, some 50 MB."""
-
-
-class Source(NamedTuple):
-    """Where a record was read: the place of its topic among the pipeline's, partition and offset."""
-
-    topic: int
-    partition: int
-    offset: int
-
-
-@dataclass(slots=True)
-class Lane:
-    """The state of a lane: its number, the greatest event time that it has seen, and the revision that it stamps.
-
-    Of the control topic everything before `read_to` is settled under that revision. `reached` has, by topic and partition,
-    the greatest event time and when it was last heard of, on the wall clock; it isn't kept over a restore.
-    """
-
-    number: int
-    clock_ms: int = -(1 << 62)
-    revision: int = 0
-    read_to: int = 0
-    reached: dict[tuple[int, int], tuple[int, float]] = field(default_factory=dict, compare=False)
-
-    def settled_ms(self, now_ms: float) -> int:
-        """Return the event time that all partitions have reached that bring anything: one that is far behind holds it back."""
-        heard = [time_ms for time_ms, heard_ms in self.reached.values() if heard_ms >= now_ms - IDLE_MS]
-        return min(heard, default=self.clock_ms)
 
 
 @dataclass(slots=True)
@@ -157,19 +126,26 @@ class Router:
         self._hashes = TextHashes()
 
     def route(
-        self, lane: Lane, events: Sequence[Event], sources: Sequence[Source], decoded_ms: float, revision: int
+        self,
+        lane: Lane,
+        events: Sequence[Event],
+        sources: Sequence[Source],
+        decoded_ms: float,
+        revision: int,
+        lagging: Collection[tuple[int, int]] = (),
     ) -> list[tuple[int, EventBatch]]:
         """Return the message to each history bucket that the events touch, and move the lane's clock on.
 
         The topic of an event's source says of which type it is: the topics of the types come first, in their order.
-        `decoded_ms` is the wall clock at which decoding began: the clock of the decisions starts there.
+        `decoded_ms` is the wall clock at which decoding began: the clock of the decisions starts there. `lagging` are the partitions,
+        by topic and number, of which more lies in their topic.
         """
         if not events:
             return []
         kinds = [self._kinds[source.topic] for source in sources]
         flags = self._late_flags(lane, events, kinds, int(decoded_ms))
-        _reach(lane, events, sources, decoded_ms)
-        settled_ms = lane.settled_ms(decoded_ms) - self._out_of_order_ms
+        lane.reach(events, sources, decoded_ms, lagging)
+        settled_ms = self.settled_ms(lane, decoded_ms)
         id_hashes = [text_hash(kind.id_prefix + event.id) for kind, event in zip(kinds, events, strict=True)]
         outboxes: dict[int, _Outbox] = {}
         expected, primaries = self._assign(events, kinds, id_hashes, outboxes)
@@ -208,7 +184,12 @@ class Router:
                 settled_ms=settled_ms,
             )
             out.append((bucket, batch))
+        lane.told.update(outboxes)
         return out
+
+    def settled_ms(self, lane: Lane, now_ms: float) -> int:
+        """Return the event time up to which nothing more is to be expected of a lane; 0 where that can't be told yet."""
+        return max(lane.settled_ms(now_ms) - self._out_of_order_ms, 0)
 
     @staticmethod
     def _late_flags(lane: Lane, events: Sequence[Event], kinds: Sequence[_Kind], now_ms: int) -> bytes:
@@ -288,17 +269,6 @@ class Router:
             text_hashes=array("q", [hashes[text] for text in chain.from_iterable(texts)]).tobytes(),
             texts=texts,
         )
-
-
-def _reach(lane: Lane, events: Sequence[Event], sources: Sequence[Source], now_ms: float) -> None:
-    """Note how far each partition has come; none comes further than the wall clock."""
-    newest: dict[tuple[int, int], int] = {}
-    for event, source in zip(events, sources, strict=True):
-        place = source.topic, source.partition
-        newest[place] = max(event.time_ms, newest.get(place, 0))
-    for place, time_ms in newest.items():
-        before_ms, _ = lane.reached.get(place, (0, 0.0))
-        lane.reached[place] = max(before_ms, min(time_ms, int(now_ms))), now_ms
 
 
 class _Columns(NamedTuple):

@@ -1,6 +1,5 @@
 """The operator of the history stage: keyed by bucket, its state is the histories of the bucket's entities."""
 
-import time
 from collections.abc import Iterator
 
 from pyflink.common import Row
@@ -8,7 +7,7 @@ from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 
 from mitra.blueprint import Blueprint
 from mitra.job_keys import spread_keys
-from mitra.stages.history import TICK_MS, HistoryStage
+from mitra.stages.history import HistoryStage
 from operators.interpreter import settle
 from operators.state import FlinkStore
 from operators.subtask import subtask_of
@@ -33,7 +32,6 @@ class HistoryOperator(KeyedProcessFunction):
         self._keys = keys
         self._bucket_of = {key: bucket for bucket, key in enumerate(keys)}
         self._store = FlinkStore(runtime_context, "histories")
-        self._ticks: set[int] = set()
         settle()
 
     def process_element(self, value: bytes, ctx: KeyedProcessFunction.Context) -> Iterator[Row]:
@@ -41,17 +39,3 @@ class HistoryOperator(KeyedProcessFunction):
         bucket = self._bucket_of[ctx.get_current_key()]
         for target, blob in self._stage.process(bucket, self._store, (bytes(value),)):
             yield Row(self._keys[target], blob)
-        self._tick_at(bucket, ctx)
-
-    def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Row]:
-        """Look for what has been absent until now."""
-        bucket = self._bucket_of[ctx.get_current_key()]
-        self._ticks.discard(bucket)
-        for target, blob in self._stage.tick(bucket, self._store):
-            yield Row(self._keys[target], blob)
-        self._tick_at(bucket, ctx)
-
-    def _tick_at(self, bucket: int, ctx: KeyedProcessFunction.Context) -> None:
-        if bucket not in self._ticks and self._stage.waits(bucket):
-            self._ticks.add(bucket)
-            ctx.timer_service().register_processing_time_timer(int(time.time() * 1000) + TICK_MS)

@@ -1,5 +1,6 @@
 """The operator of the intake stage: one call for the records that one lane read within a few milliseconds."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Literal
@@ -12,7 +13,7 @@ from pyflink.datastream.state import ValueStateDescriptor
 from mitra.blueprint import Blueprint
 from mitra.held_records import HeldRecords
 from mitra.job_keys import LOOKUP_KEY, spread_keys
-from mitra.route import Lane
+from mitra.lane import TICK_MS, Lane
 from mitra.stages.intake import Intake
 from operators.state import FlinkStore
 from operators.subtask import subtask_of
@@ -46,13 +47,33 @@ class IntakeOperator(KeyedProcessFunction):
         key = ctx.get_current_key()
         known = self._lanes.get(key)
         if known is None:
-            known = self._lanes[key] = self._restored(key), HeldRecords(self._store)
+            known = self._open(key)
+            self._wait(ctx)
         lane, held = known
         before = replace(lane)
         for bucket, blob in self._intake.process(lane, value, held):
             yield Row(self._keys[bucket], blob)
         if lane != before:
             self._state.update(_encode_lane((LANE_VERSION, lane.clock_ms, lane.revision, lane.read_to)))
+
+    def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Row]:
+        """Let a lane tell how far it has come."""
+        key = ctx.get_current_key()
+        if key not in self._lane_of:
+            return  # of a lane that there was before `job.lanes` was changed
+        lane, held = self._lanes.get(key) or self._open(key)
+        for bucket, blob in self._intake.tick(lane, held):
+            yield Row(self._keys[bucket], blob)
+        self._wait(ctx)
+
+    @staticmethod
+    def _wait(ctx: KeyedProcessFunction.Context) -> None:
+        # Rounded, so that the timer of a run before this one and this run's own are one.
+        ctx.timer_service().register_processing_time_timer((int(time.time() * 1000) // TICK_MS + 1) * TICK_MS)
+
+    def _open(self, key: int) -> tuple[Lane, HeldRecords]:
+        found = self._lanes[key] = self._restored(key), HeldRecords(self._store)
+        return found
 
     def _restored(self, key: int) -> Lane:
         # A batch collected before `job.lanes` was changed may come under a key that is no lane's any more.

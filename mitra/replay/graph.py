@@ -23,8 +23,8 @@ from mitra.graph.records import Edges, Judged, Record
 from mitra.graph.settings import GraphSettings
 from mitra.graph_asking import NodeReader
 from mitra.hashing import text_hash
+from mitra.lane import Source
 from mitra.messages import Told, cells
-from mitra.route import Source
 from mitra.schema import EventType
 
 DAY_MS = 86_400_000

@@ -10,12 +10,13 @@ from pathlib import Path
 from mitra.blueprint import Blueprint
 from mitra.decode import Event
 from mitra.hashing import text_hash
+from mitra.lane import Lane, Source
 from mitra.messages import End, Told, encode
 from mitra.pipeline import Pipeline, load_pipeline
 from mitra.replay.graph import ReplayGraph
 from mitra.replay.prepared import PreparedBatch, PreparedInput
 from mitra.reports import LabelNote, Report, note_batches, report_batches
-from mitra.route import Lane, Router, Source, readers_of
+from mitra.route import Router, readers_of
 from mitra.stages import Clock, wall_clock_ms
 
 NO_DEADLINE_MS = 1 << 52
@@ -49,7 +50,7 @@ class ReplayIntake:
         self._readers = [readers_of(event, pipeline.entities) for event in pipeline.events]
         self._labels = pipeline.labels
         self._monitored = pipeline.monitoring is not None
-        self._lane = Lane(0)
+        self._lane = Lane(0, opening_ms=0)
         self._offset = 0
         self._decided = [event.decided for event in pipeline.events]
         graph = pipeline.graph

@@ -12,7 +12,6 @@ from mitra.blueprint import Blueprint
 from mitra.clock_figures import ClockFigures
 from mitra.conflict import conflict_letter
 from mitra.decode import decode_payload, payload_fields
-from mitra.event_time import EARLIEST_MS
 from mitra.history import (
     CONFLICT,
     JOURNAL_EVENTS,
@@ -27,11 +26,13 @@ from mitra.history import (
     warm_up,
 )
 from mitra.kept_marks import KeptMarks
+from mitra.lane_clocks import LaneClocks
 from mitra.messages import (
     Alerts,
     Control,
     EventBatch,
     LabelBatch,
+    LaneTime,
     Letters,
     LiveValues,
     Marker,
@@ -47,12 +48,6 @@ from mitra.revision import Revisions, Selection
 from mitra.stages import Clock, Emit, wall_clock_ms
 from mitra.stages.live import Live
 from mitra.stages.watch import Marks, Watching
-
-TICK_MS = 250
-"""How often a bucket that waits for something absent is to be looked at."""
-
-_SILENT_MS = 600_000
-"""A lane that a bucket has not heard of for so long, on the wall clock, no longer holds back the bucket's event-time clock."""
 
 
 class Answered(NamedTuple):
@@ -90,16 +85,14 @@ class HistoryStage:
         self._history = History(self._revisions.nearest(0).plan, cache_bytes, journal_events)
         self._answered: dict[int, Answered] = {}
         self._fields = payload_fields(blueprint.pipeline.decided)
-        self._watching = Watching(frozenset(event.name for event in blueprint.pipeline.decided_events), clock)
+        self._watching = Watching(frozenset(event.name for event in blueprint.pipeline.decided_events))
         self._live = Live(blueprint, clock)
         self._entities = [entity.name for entity in blueprint.pipeline.entities]
         self._kinds = blueprint.pipeline.events
         self._decided = bytes(kind for kind, event in enumerate(self._kinds) if event.decided)
         self._topics = blueprint.source_topics
-        self._clocks: dict[int, dict[int, tuple[int, float]]] = {}
-        self._settled: dict[int, dict[int, tuple[int, float]]] = {}
+        self._lanes: dict[int, LaneClocks] = {}
         self._figures = ClockFigures(subtask)
-        self._opened_ms: dict[int, float] = {}
         self._no_events = no_events(blueprint.layout)
         self._no_touches = Touches(np.empty(0, dtype=np.uint8), np.empty(0, dtype=np.int32), [])
 
@@ -115,8 +108,12 @@ class HistoryStage:
             if isinstance(message, EventBatch):
                 yield from self._events(bucket, store, message)
             elif isinstance(message, LabelBatch):
-                clock_ms = self._bucket_clock(bucket, message.lane, message.clock_ms)
-                self._history.process(bucket, store, self._no_events, self._no_touches, _label_notes(message), clock_ms)
+                lanes, notes = self._lanes[bucket], _label_notes(message)
+                lanes.labels(message.lane, message.clock_ms)
+                self._history.process(bucket, store, self._no_events, self._no_touches, notes, lanes.least_ms())
+            elif isinstance(message, LaneTime):
+                self._lanes[bucket].told(message.lane, message.settled_ms, idle=message.idle)
+                yield from self._due(bucket, store)
             elif isinstance(message, Probe):
                 message.trail.append(f"history of bucket {bucket}")
                 yield bucket, encode(message)
@@ -131,13 +128,14 @@ class HistoryStage:
         yield from self._tell(bucket)
 
     def _tell(self, bucket: int) -> Emit:
-        figures = self._figures.due(self._clock(), self._settled)
+        figures = self._figures.due(self._clock(), (lanes.lanes for lanes in self._lanes.values()))
         if figures:
             yield bucket, encode(Control([], figures=figures))
 
     def _open(self, bucket: int, store: Store) -> None:
         if self._revisions.open(bucket, store):
             self._marks[bucket] = KeptMarks(store)
+            self._lanes[bucket] = LaneClocks(self._job.lanes, self._clock)
             self._watching.open(bucket, store)
             self._live.open(bucket, store)
             self._replan()
@@ -192,30 +190,9 @@ class HistoryStage:
         return encode(Control([ack]))
 
     def _newest_ms(self, bucket: int) -> int:
-        """Return a time that no event in a bucket is behind: what its lanes have reached, else what decoding lets through.
-
-        A lane that a restored bucket hasn't heard of may have been ahead of the others before.
-        """
-        clocks = self._clocks.get(bucket, {})
-        if len(clocks) == self._job.lanes:
-            return max(clock_ms for clock_ms, _ in clocks.values())
-        return int(self._clock()) + self._max_future_ms
-
-    def _bucket_clock(self, bucket: int, lane: int, clock_ms: int) -> int:
-        """Return the least event-time clock over the lanes that this bucket has heard of lately.
-
-        A lane that has read labels only has no clock yet, and one that is silent holds nobody up. After a restore all have to be
-        heard of, or to have been silent for so long: one alone may be months ahead, and what seemed idle would be let go of.
-        """
-        clocks = self._clocks.setdefault(bucket, {})
-        now_ms = self._clock()
-        opened_ms = self._opened_ms.setdefault(bucket, now_ms)
-        if clock_ms >= EARLIEST_MS:
-            before_ms, _ = clocks.get(lane, (clock_ms, now_ms))
-            clocks[lane] = max(clock_ms, before_ms), now_ms
-        if len(clocks) < self._job.lanes and now_ms < opened_ms + _SILENT_MS:
-            return EARLIEST_MS
-        return min((clock for clock, heard_ms in clocks.values() if heard_ms >= now_ms - _SILENT_MS), default=clock_ms)
+        """Return a time that no event in a bucket is behind: what its lanes have reached, else what decoding lets through."""
+        newest_ms = self._lanes[bucket].newest_ms()
+        return int(self._clock()) + self._max_future_ms if newest_ms is None else newest_ms
 
     def _events(self, bucket: int, store: Store, batch: EventBatch) -> Emit:
         touches = Touches(
@@ -223,13 +200,14 @@ class HistoryStage:
             event=np.frombuffer(batch.touch_events, dtype=np.int32),
             key=batch.keys,
         )
-        clock_ms = self._bucket_clock(bucket, batch.lane, batch.clock_ms)
-        self._settle(bucket, batch)
+        lanes = self._lanes[bucket]
+        lanes.events(batch.lane, batch.clock_ms, batch.clock_ms if batch.settled_ms < 0 else batch.settled_ms)
+        self._figures.came(len(batch.ids), len(batch.flags) - batch.flags.count(0))
 
         def subject(touch: int) -> tuple[str, str]:
             return self._entities[touches.entity[touch]], touches.key[touch]
 
-        result = self._history.process(bucket, store, _events(batch), touches, None, clock_ms)
+        result = self._history.process(bucket, store, _events(batch), touches, None, lanes.least_ms())
         others = batch.kinds.translate(None, self._decided)
         if len(others) < len(batch.kinds):
             marks = self._marks_of(bucket, store, batch, touches) if self._marks[bucket].any else {}
@@ -247,43 +225,24 @@ class HistoryStage:
             )
             yield from _alerts(bucket, found)
         if self._live.any:
-            self._live.heard(bucket, batch.lane, batch.clock_ms)
             new = np.flatnonzero(result.status == NEW).tolist()
             yield from _told(bucket, self._live.touched(bucket, store, self._history, map(subject, new)))
         yield from self._due(bucket, store)
 
-    def _settle(self, bucket: int, batch: EventBatch) -> None:
-        """Note up to which event time nothing more is expected of a batch's lane, and how many of its events came late."""
-        lanes = self._settled.setdefault(bucket, {})
-        settled_ms = batch.clock_ms if batch.settled_ms < 0 else batch.settled_ms
-        before_ms, _ = lanes.get(batch.lane, (settled_ms, 0.0))
-        lanes[batch.lane] = max(settled_ms, before_ms), self._clock()
-        self._figures.came(len(batch.ids), len(batch.flags) - batch.flags.count(0))
-
-    def waits(self, bucket: int) -> bool:
-        """Tell whether a bucket waits for something absent, or for time to change a feature: then `tick` is to be called."""
-        return self._watching.waits(bucket) or self._live.waits(bucket)
-
-    def tick(self, bucket: int, store: Store) -> Emit:
-        """Tell what has been absent until now, on the event-time clock or, where nothing comes, on the wall clock."""
-        self._open(bucket, store)
-        yield from self._due(bucket, store)
-        yield from self._tell(bucket)
-
     def _due(self, bucket: int, store: Store) -> Emit:
+        """Tell what time alone changes: live features, and what has been absent until now."""
+        lanes = self._lanes[bucket]
         if self._live.waits(bucket):
-            yield from _told(bucket, self._live.due(bucket, store, self._history))
-        if not self._watching.waits(bucket):
-            return
-        lanes = self._settled.get(bucket, {})
-        clock_ms = self._watching.clock_ms(bucket, lanes, self._job.lanes)
-        if clock_ms is None:
-            return
-        revision = self._revisions.nearest(self._revisions.running(bucket))
-        marks = self._marks_reader(bucket, store)
-        told = list(self._watching.due(bucket, store, self._history, clock_ms, revision, marks))
-        self._figures.told(len(told), lanes, self._clock())
-        yield from _alerts(bucket, told)
+            now_ms = lanes.now_ms()
+            if now_ms is not None:
+                yield from _told(bucket, self._live.due(bucket, store, self._history, now_ms))
+        settled_ms = lanes.settled_ms() if self._watching.waits(bucket) else None
+        if settled_ms is not None:
+            revision = self._revisions.nearest(self._revisions.running(bucket))
+            marks = self._marks_reader(bucket, store)
+            told = list(self._watching.due(bucket, store, self._history, settled_ms, revision, marks))
+            self._figures.told(len(told), lanes.lanes)
+            yield from _alerts(bucket, told)
 
     def _marks_reader(self, bucket: int, store: Store) -> Marks:
         marks = self._marks[bucket]

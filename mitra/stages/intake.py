@@ -15,9 +15,19 @@ from mitra.dead_letter import DeadLetter
 from mitra.decode import Decoder, Event, Rejection
 from mitra.graph_asking import NodeReader, ask
 from mitra.held_records import HeldRecords
-from mitra.messages import Control, Letters, Marker, Message, Probe, RollCall, decode, encode
-from mitra.reports import Outcome, Report, ReportDecoder, decode_outcome, note_batches, outcome_notes, report_batches
-from mitra.route import Lane, Router, Source
+from mitra.lane import LAGS_MS, Lane, Source
+from mitra.messages import Control, LaneTime, Letters, Marker, Message, Probe, RollCall, decode, encode
+from mitra.reports import (
+    Outcome,
+    Report,
+    ReportDecoder,
+    decode_outcome,
+    note_batches,
+    outcome_notes,
+    published_ms,
+    report_batches,
+)
+from mitra.route import Router
 from mitra.stages import Clock, Emit, wall_clock_ms
 
 FIELD_SEPARATOR = "\x1f"
@@ -38,6 +48,13 @@ class _Sorted:
     reports: list[tuple[Report, Source, bytes]] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
     probes: list[bytes] = field(default_factory=list)
+    published: dict[tuple[int, int], str] = field(default_factory=dict)
+    """By the topic and the number of a partition: the Kafka timestamp of its last event."""
+
+    def lagging(self, now_ms: int) -> set[tuple[int, int]]:
+        """Return the partitions of which more lies in their topic: what was read last had lain there."""
+        times_ms = {place: published_ms(text) for place, text in self.published.items()}
+        return {place for place, at_ms in times_ms.items() if at_ms is not None and at_ms < now_ms - LAGS_MS}
 
 
 def merged(events: list[Event], sources: list[Source]) -> tuple[list[Event], list[Source]]:
@@ -97,6 +114,18 @@ class Intake:
         else:
             yield from self._route(lane, records)
 
+    def tick(self, lane: Lane, held: HeldRecords) -> Emit:
+        """Tell the buckets that have heard nothing of a lane since the last tick how far it has come: every `TICK_MS`."""
+        if held.batches or lane.read_to < self._control_end:
+            return
+        now_ms = self._clock()
+        lane.listen(now_ms)
+        told = encode(LaneTime(lane.number, self._router.settled_ms(lane, now_ms), lane.idle))
+        for bucket in range(self._buckets):
+            if bucket not in lane.told:
+                yield bucket, told
+        lane.told.clear()
+
     def _told(self, lane: Lane, message: Message) -> Emit:
         """Stamp another revision from now on, or say which one is stamped."""
         if isinstance(message, Activate):
@@ -118,7 +147,8 @@ class Intake:
         batch = self._sort(records, int(now_ms))
         events, sources = merged(batch.events, batch.sources)
         yield from self._asked(events, sources)
-        for bucket, routed in self._router.route(lane, events, sources, now_ms, lane.revision):
+        lagging = batch.lagging(int(now_ms))
+        for bucket, routed in self._router.route(lane, events, sources, now_ms, lane.revision, lagging):
             yield bucket, encode(routed)
         for bucket, labels in note_batches(outcome_notes(batch.outcomes, self._entities), self._buckets, lane):
             yield bucket, encode(labels)
@@ -158,6 +188,7 @@ class Intake:
                 if isinstance(found, Event):
                     batch.events.append(found)
                     batch.sources.append(source)
+                    batch.published[place, source.partition] = published
                 else:
                     batch.letters.append(self._letter(found, source, value))
             else:

@@ -4,7 +4,6 @@ An event's change is as of the newest event of its entity; what time changes is 
 event changes is told as of the time that was told of before.
 """
 
-import math
 from collections.abc import Iterable, Iterator
 
 import msgspec
@@ -14,7 +13,6 @@ from mitra.history import History, Store
 from mitra.kept_live import KeptLive, LastTold
 from mitra.live_features import LiveFeatures, live_features
 from mitra.stages import Clock
-from mitra.stages.watch import GRACE_MS, IDLE_MS
 from rules.plan import Value
 
 
@@ -49,10 +47,7 @@ class Live:
             made = live_features(blueprint.compiled, told, blueprint.schema)
             self._features = {one.entity_name: one for one in made}
         self._clock = clock
-        self._lanes = blueprint.pipeline.job.lanes
         self._kept: dict[int, KeptLive] = {}
-        self._opened_ms: dict[int, float] = {}
-        self._ahead_ms: dict[int, dict[int, float]] = {}
 
     @property
     def any(self) -> bool:
@@ -63,23 +58,6 @@ class Live:
         """Read what a bucket keeps."""
         if bucket not in self._kept:
             self._kept[bucket] = KeptLive(store)
-            self._opened_ms[bucket] = self._clock()
-
-    def heard(self, bucket: int, lane: int, clock_ms: int) -> None:
-        """Note how far a lane's event time has come ahead of the wall clock; mostly it is a little behind."""
-        lanes = self._ahead_ms.setdefault(bucket, {})
-        lanes[lane] = max(lanes.get(lane, -math.inf), clock_ms - self._clock())
-
-    def _now_ms(self, bucket: int) -> int | None:
-        """Return the event time that a bucket's lanes have reached by now, None where that can't be told yet.
-
-        What a lane still holds back changes a feature when it comes: nothing waits for it.
-        """
-        now_ms = self._clock()
-        lanes = self._ahead_ms.get(bucket, {})
-        if len(lanes) < self._lanes and now_ms - self._opened_ms[bucket] <= (IDLE_MS if lanes else GRACE_MS):
-            return None
-        return int(now_ms + min(0.0, *lanes.values())) if lanes else int(now_ms)
 
     def waits(self, bucket: int) -> bool:
         """Tell whether time alone may change anything in a bucket."""
@@ -97,10 +75,10 @@ class Live:
                 yield from self._tell(bucket, store, history, (entity, key), before, 0, found)
         kept.tell(found, store)
 
-    def due(self, bucket: int, store: Store, history: History) -> Iterator[Record]:
-        """Tell what time has changed by now."""
-        kept, clock_ms = self._kept[bucket], self._now_ms(bucket)
-        while clock_ms is not None and (taken := kept.take(clock_ms, store)):
+    def due(self, bucket: int, store: Store, history: History, now_ms: int) -> Iterator[Record]:
+        """Tell what time has changed by now, which is in event time."""
+        kept = self._kept[bucket]
+        while taken := kept.take(now_ms, store):
             found: dict[tuple[str, str], LastTold] = {}
             for entity, key, before in taken:
                 if entity in self._features:

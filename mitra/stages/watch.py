@@ -6,13 +6,6 @@ from mitra.alerts import Subject, Watch, alert
 from mitra.history import Found, History, Store
 from mitra.kept_dues import Due, KeptDues
 from mitra.revision import Revision
-from mitra.stages import Clock
-
-IDLE_MS = 5_000
-"""A lane that a bucket hasn't heard of for so long is taken to have nothing: its event time goes on with the wall clock."""
-
-GRACE_MS = 60_000
-"""After a restore nothing is known of any lane. What is due waits so long for input before the wall clock stands in for it."""
 
 Marks = Callable[[str, str, int, int], list[str]]
 """(entity, key, revision, time in ms) -> the names of the lists and snoozes that hold the entity."""
@@ -21,19 +14,16 @@ Marks = Callable[[str, str, int, int], list[str]]
 class Watching:
     """The sequences of one subtask's buckets: alerts made, and due times kept."""
 
-    def __init__(self, decided: frozenset[str], clock: Clock) -> None:
+    def __init__(self, decided: frozenset[str]) -> None:
         """Decisions are made on events of the types `decided`."""
         self._decided = decided
-        self._clock = clock
         self._watches: dict[int, dict[str, Watch]] = {}
         self._dues: dict[int, KeptDues] = {}
-        self._opened_ms: dict[int, float] = {}
 
     def open(self, bucket: int, store: Store) -> None:
         """Read what a bucket waits for."""
         if bucket not in self._dues:
             self._dues[bucket] = KeptDues(store)
-            self._opened_ms[bucket] = self._clock()
 
     def forget(self) -> None:
         """Compile anew what is watched: revisions have come or gone."""
@@ -105,21 +95,3 @@ class Watching:
                 made = alert(watch, subject, taken, due.due_ms, revision.number, late=False)
                 if made is not None:
                     yield made
-
-    def clock_ms(self, bucket: int, lanes: dict[int, tuple[int, float]], count: int) -> int | None:
-        """Return the event time that all of a bucket's lanes have reached; None where that isn't known.
-
-        `lanes` has each lane's event time and when the bucket heard it, on the wall clock; there are `count`.
-        """
-        now_ms = self._clock()
-        since_ms = now_ms - self._opened_ms[bucket]
-        if not lanes:
-            return int(now_ms) if since_ms > GRACE_MS else None
-        if len(lanes) < count and since_ms <= IDLE_MS:
-            return None
-        return int(
-            min(
-                clock if now_ms - heard_ms <= IDLE_MS else clock + now_ms - heard_ms
-                for clock, heard_ms in lanes.values()
-            )
-        )

@@ -20,8 +20,8 @@ from mitra.graph.server import GraphServer
 from mitra.graph.service import GraphService
 from mitra.held_records import HeldRecords
 from mitra.history import MemoryStore
+from mitra.lane import Lane
 from mitra.pipeline import Pipeline, load_pipeline
-from mitra.route import Lane
 from mitra.stages.decide import DecideStage, Output
 from mitra.stages.history import HistoryStage
 from mitra.stages.intake import FIELD_SEPARATOR, Intake

@@ -157,6 +157,8 @@ class Reader:
         self._consumer.assign([TopicPartition(topic, part, 0) for topic in topics for part in known[topic].partitions])
         self.values: dict[str, list[Any]] = {topic: [] for topic in topics}
         self.keys: dict[str, list[bytes | None]] = {topic: [] for topic in topics}
+        self.times_ms: dict[str, list[int]] = {topic: [] for topic in topics}
+        """When each record was written, by its time stamp."""
 
     def wait(self, condition: Callable[[], bool], timeout_s: float = 60.0) -> bool:
         """Read until a condition holds; tell whether it came to hold in time."""
@@ -173,6 +175,7 @@ class Reader:
             assert message.error() is None, message.error()
             self.values[message.topic()].append(json.loads(message.value()))
             self.keys[message.topic()].append(message.key())
+            self.times_ms[message.topic()].append(message.timestamp()[1])
 
     def __enter__(self) -> Self:
         return self

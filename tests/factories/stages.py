@@ -7,8 +7,9 @@ from typing import Any
 from mitra.decide import State
 from mitra.decode import Event, event_of, payload_fields
 from mitra.history import Layout, MemoryStore
+from mitra.lane import Source
 from mitra.messages import PartBatch
-from mitra.route import Router, Source
+from mitra.route import Router
 from mitra.schema import Entity, EventType, Field
 
 PAYMENT = EventType(

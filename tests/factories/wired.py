@@ -17,9 +17,9 @@ from mitra.decision import Decision
 from mitra.event_time import time_text
 from mitra.held_records import HeldRecords
 from mitra.history import MemoryStore
+from mitra.lane import GRACE_MS, IDLE_MS, TICK_MS, Lane
 from mitra.log.columns import SEPARATOR, LogColumns
 from mitra.pipeline import Pipeline
-from mitra.route import Lane
 from mitra.stages.decide import DecideStage
 from mitra.stages.history import HistoryStage
 from mitra.stages.intake import FIELD_SEPARATOR, Intake
@@ -40,8 +40,12 @@ _RECORDS = pa.schema([
 class WiredJob:
     """Intake, history and decide of a pipeline without labels in flight: what one record causes is done before the next."""
 
-    def __init__(self, pipeline: Pipeline, live: LiveSet | None = None) -> None:
-        """Compile the stages with what is live from the start; state is in dicts."""
+    def __init__(self, pipeline: Pipeline, live: LiveSet | None = None, *, listens: bool = False) -> None:
+        """Compile the stages with what is live from the start; state is in dicts.
+
+        `listens`: the time between two records passes as it does live, tick by tick.
+        """
+        self.listens = listens
         self.blueprint = Blueprint(pipeline, live=live)
         self._clock_ms = 0
         self._offsets: Counter[str] = Counter()
@@ -66,6 +70,8 @@ class WiredJob:
 
     def read(self, now_ms: int, records: Iterable[tuple[str, bytes]]) -> None:
         """Take records of (topic, value) at a time of the wall clock, and the outcomes that they cause."""
+        if self.listens:
+            self.tick(now_ms)
         self._clock_ms = now_ms
         texts = []
         for topic, value in records:
@@ -74,23 +80,28 @@ class WiredJob:
             self.records.append((topic, offset, now_ms, value))
             published = time_text(now_ms).removesuffix("Z").replace("T", " ")
             texts.append(FIELD_SEPARATOR.join((topic, "0", str(offset), published, "V" + value.decode("latin-1"))))
-        parts: dict[int, list[bytes]] = {}
-        for bucket, message in self._intake.process(self._lane, texts, self._held):
-            for target, part in self._history.process(bucket, self._stores[bucket], (message,)):
-                parts.setdefault(target, []).append(part)
-        self._take(now_ms, parts)
+        self._take(now_ms, self._answered(self._intake.process(self._lane, texts, self._held)))
 
     def tick(self, now_ms: int) -> None:
-        """Let all buckets look for what is absent, at a time of the wall clock."""
-        self._clock_ms = now_ms
-        parts: dict[int, list[bytes]] = {}
-        for bucket, store in enumerate(self._stores):
-            for target, part in self._history.tick(bucket, store):
-                parts.setdefault(target, []).append(part)
-        self._take(now_ms, parts)
+        """Let the wall clock go on to a time while nothing comes."""
+        listened_ms = max(self._clock_ms, now_ms - GRACE_MS - IDLE_MS)
+        for at_ms in (*range(listened_ms, now_ms, 2 * TICK_MS), now_ms):
+            self._clock_ms = at_ms
+            self._take(at_ms, self._answered(self._intake.tick(self._lane, self._held)))
 
-    def restart(self) -> None:
-        """Forget all that isn't state."""
+    def _answered(self, messages: Iterable[tuple[int, bytes]]) -> dict[int, list[bytes]]:
+        """Let histories answer messages; return what they send to decide."""
+        parts: dict[int, list[bytes]] = {}
+        for bucket, message in messages:
+            for target, part in self._history.process(bucket, self._stores[bucket], (message,)):
+                parts.setdefault(target, []).append(part)
+        return parts
+
+    def restart(self, now_ms: int = 0) -> None:
+        """Forget all that isn't state, and go on, not before a time."""
+        self._clock_ms = max(self._clock_ms, now_ms)
+        lane = self._lane
+        self._lane = Lane(lane.number, lane.clock_ms, lane.revision, lane.read_to)
         self._history = HistoryStage(self.blueprint, 1 << 26, clock=lambda: self._clock_ms)
         self._decide = DecideStage(self.blueprint, clock=lambda: self._clock_ms)
 

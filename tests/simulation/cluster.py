@@ -13,7 +13,7 @@ from mitra.decide import State
 from mitra.held_records import HeldRecords
 from mitra.history import MemoryStore
 from mitra.job_keys import MAX_PARALLELISM, spread_keys, stream_key_group
-from mitra.route import Lane
+from mitra.lane import Lane
 from mitra.stages.decide import DecideStage, Output
 from mitra.stages.govern import TICK_MS, GovernStage, Sent
 from mitra.stages.history import HistoryStage

@@ -2,11 +2,11 @@
 
 from collections import deque
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from mitra.decide import State
 from mitra.history import MemoryStore
-from mitra.route import Lane
+from mitra.lane import Lane
 
 Channel = tuple[int, int]
 """(sending subtask, receiving bucket). A sender below 0 is one of an earlier parallelism: what it sent comes first."""
@@ -39,7 +39,10 @@ class Durable:
         return Durable(
             self.offsets.copy(),
             {lane: window.copy() for lane, window in self.lane_windows.items()},
-            {number: replace(lane) for number, lane in self.lanes.items()},
+            {
+                number: Lane(lane.number, lane.clock_ms, lane.revision, lane.read_to)
+                for number, lane in self.lanes.items()
+            },
             {lane: _copy(store) for lane, store in self.holding.items()},
             {lane: batches.copy() for lane, batches in self.held.items()},
             {channel: queue.copy() for channel, queue in self.to_history.items()},

@@ -12,8 +12,8 @@ import msgspec
 import numpy as np
 
 from mitra.decision import Decision
+from mitra.lane import Lane
 from mitra.messages import EventBatch, LabelBatch, PartBatch, decode
-from mitra.route import Lane
 from mitra.stages.decide import Output
 from mitra.stages.intake import FIELD_SEPARATOR
 from tests.simulation.facts import Event, Fact, Label

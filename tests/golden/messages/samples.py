@@ -18,6 +18,7 @@ from mitra.messages import (
     End,
     EventBatch,
     LabelBatch,
+    LaneTime,
     Letters,
     LiveValues,
     Marker,
@@ -147,6 +148,7 @@ MESSAGES: dict[str, Message] = {
         -5, ["a"], b"\2", i4(3), i8(10), 2, array("d", [1.5, NAN]).tobytes(), b"\0\1", b"\1", [b'{"metric":"graph"}']
     ),
     "alerts": Alerts([("a81b", b'{"kind":"sequence"}')]),
+    "lane time": LaneTime(1, 1_700_000_000_123, True),
     "live": LiveValues([("store:größe:open_30m", b'{"value":3}')]),
     "revise": Revise(
         1_700_000_000_000, 9, 7, [CHANGE], [Mark("list:bad", "customer", "größe", 8, 9, 1_800_000_000_000)]

@@ -17,9 +17,9 @@ from mitra.decision import encode_json
 from mitra.decode import Decoder, Reason, Rejection
 from mitra.held_records import HeldRecords
 from mitra.history import MemoryStore
+from mitra.lane import Lane
 from mitra.pipeline import Pipeline, load_pipeline
 from mitra.records import SCHEMAS, label_schema
-from mitra.route import Lane
 from mitra.rows import convert_row
 from mitra.schema import EventType, Field, Limits
 from mitra.stages.decide import DecideStage, Output

@@ -12,9 +12,9 @@ from mitra.decision import encode_json
 from mitra.decode import Decoder, Event
 from mitra.held_records import HeldRecords
 from mitra.history import MemoryStore
+from mitra.lane import Lane
 from mitra.pipeline import Pipeline, load_pipeline
 from mitra.records import SCHEMAS, event_schema
-from mitra.route import Lane
 from mitra.schema import EventType, Field, Limits
 from mitra.stages.decide import DecideStage, Output
 from mitra.stages.history import HistoryStage

@@ -1,7 +1,6 @@
 """Intake and history: what goes to which bucket, and that one bad record harms no other."""
 
 from collections import defaultdict
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from mitra.blueprint import Blueprint
 from mitra.decode import event_of
 from mitra.held_records import HeldRecords
 from mitra.history import MemoryStore
+from mitra.lane import Lane, Source
 from mitra.messages import (
     Control,
     End,
@@ -31,7 +31,6 @@ from mitra.messages import (
 )
 from mitra.pipeline import load_pipeline
 from mitra.revision import Revision
-from mitra.route import Lane, Source
 from mitra.stages.history import HistoryStage
 from mitra.stages.intake import FIELD_SEPARATOR, Intake, merged
 from rules import Rule
@@ -170,25 +169,6 @@ def test_what_history_doesnt_know_passes_unchanged(stage: HistoryStage) -> None:
     assert isinstance(probe, Probe)
     assert probe.trail == ["intake of lane 0", "history of bucket 0"]
     assert store.data == {}
-
-
-def test_the_clock_of_a_bucket_is_the_least_of_the_lanes_it_hears(blueprint: Blueprint) -> None:
-    now, silent_ms = [NOW_MS], 600_001
-    pipeline = blueprint.pipeline
-    three = replace(blueprint, pipeline=replace(pipeline, job=replace(pipeline.job, lanes=3)))
-    stage = HistoryStage(three, 1 << 20, lambda: now[0])
-    # One lane alone may be far ahead of those that are heard of later: by its clock nothing is idle.
-    assert stage._bucket_clock(0, 0, 5_000) == 0
-    assert stage._bucket_clock(0, 1, Lane(1).clock_ms) == 0
-    now[0] += silent_ms
-    assert stage._bucket_clock(0, 0, 5_000) == 5_000
-    assert stage._bucket_clock(0, 1, Lane(1).clock_ms) == 5_000
-    assert stage._bucket_clock(0, 2, 3_000) == 3_000
-    assert stage._bucket_clock(0, 0, 7_000) == 3_000
-    now[0] += silent_ms
-    assert stage._bucket_clock(0, 0, 9_000) == 9_000
-    assert stage._bucket_clock(0, 2, 2_000) == 3_000
-    assert [stage._bucket_clock(1, lane, 1_000 + lane) for lane in range(3)] == [0, 0, 1_000]
 
 
 def test_a_bucket_says_with_ready_from_when_new_aggregates_are_exact(

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from mitra.decision import Record
 from mitra.decode import Rejection
 from mitra.hashing import bucket_of, text_hash
+from mitra.lane import Lane
 from mitra.reports import (
     Outcome,
     Report,
@@ -22,7 +23,6 @@ from mitra.reports import (
     outcome_of,
     published_ms,
 )
-from mitra.route import Lane
 from mitra.schema import Labels, Limits
 from tests.factories.stages import ENTITIES
 

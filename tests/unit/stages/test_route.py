@@ -8,8 +8,9 @@ import pytest
 
 from mitra.decode import Event, event_of
 from mitra.hashing import bucket_of, text_hash
+from mitra.lane import Lane, Source
 from mitra.messages import EventBatch, cells
-from mitra.route import LATE, Lane, Router, Source, TextHashes, joined, key_reader
+from mitra.route import LATE, Router, TextHashes, joined, key_reader
 from mitra.schema import Entity
 from tests.factories.stages import ENTITIES, LAYOUT, LOGIN, PAYMENT, payment, router, sources
 
@@ -168,21 +169,9 @@ def test_cells_picks_rows_however_many(count: int) -> None:
     assert cells(b"", 0, [0, 1]) == b""
 
 
-def test_a_lane_is_settled_up_to_its_partition_that_is_furthest_behind() -> None:
-    lane = Lane(0)
-    ahead, behind = [payment("a", 9_000)], [payment("b", 2_000)]
-    ((_, batch),) = router(1).route(lane, ahead, [Source(0, 0, 0)], NOW_MS, 0)
-    assert batch.settled_ms == 9_000
-    ((_, batch),) = router(1).route(lane, behind, [Source(0, 1, 0)], NOW_MS + 100, 0)
-    assert (batch.clock_ms, batch.settled_ms) == (9_000, 2_000)
-    # Half a second later the other one has brought nothing more.
-    ((_, batch),) = router(1).route(lane, [payment("c", 9_500)], [Source(0, 0, 1)], NOW_MS + 700, 0)
-    assert batch.settled_ms == 9_500
-
-
 def test_what_a_type_sends_out_of_order_is_waited_for() -> None:
     slow = replace(LOGIN, out_of_order_ms=3_000)
-    lane = Lane(0)
+    lane = Lane(0, opening_ms=0)
     ((_, batch),) = Router((PAYMENT, slow), ENTITIES, LAYOUT, 1).route(
         lane, [payment("a", 9_000)], sources(1), NOW_MS, 0
     )
@@ -190,6 +179,6 @@ def test_what_a_type_sends_out_of_order_is_waited_for() -> None:
 
 
 def test_the_future_settles_nothing() -> None:
-    lane = Lane(0)
+    lane = Lane(0, opening_ms=0)
     ((_, batch),) = router(1).route(lane, [payment("ahead", 90_000)], sources(1), NOW_MS, 0)
     assert batch.settled_ms == NOW_MS

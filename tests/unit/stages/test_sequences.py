@@ -74,7 +74,7 @@ def rule(value: dict[str, Any], **more: Any) -> Rule:
 
 
 def job_of(pipeline: Pipeline, *rules: Rule) -> WiredJob:
-    return WiredJob(pipeline, LiveSet(rules={one.id: one for one in rules}))
+    return WiredJob(pipeline, LiveSet(rules={one.id: one for one in rules}), listens=True)
 
 
 class Sent:
@@ -223,8 +223,8 @@ def test_an_alert_has_the_same_id_whoever_finds_it(pipeline: Pipeline) -> None:
 def test_a_restored_bucket_waits_for_input_before_the_wall_clock_counts(pipeline: Pipeline) -> None:
     job = job_of(pipeline, rule(SILENT))
     Sent(job)("reset", 0)
-    job.restart()
-    job.tick(START + 30 * MINUTE)
+    job.restart(START + 30 * MINUTE)
+    job.tick(START + 30 * MINUTE + 59_000)
     assert job.alerts == []
-    job.tick(START + 32 * MINUTE)
+    job.tick(START + 30 * MINUTE + 61_000)
     assert len(job.alerts) == 1
