@@ -20,6 +20,7 @@ from pyflink.table import Schema, StreamTableEnvironment
 
 from mitra.blueprint import Blueprint
 from mitra.history import JOURNAL_EVENTS
+from mitra.job_cep import write_matches
 from mitra.job_graph import look_up, split
 from mitra.job_keys import MAX_PARALLELISM, spread_keys
 from mitra.job_log import decided_schema, write_log
@@ -95,6 +96,7 @@ def build(env: StreamExecutionEnvironment, blueprint: Blueprint, history_cache_b
         build_monitor(tables, decided, blueprint, uids, keyed)
         topics = {MONITOR: blueprint.pipeline.topics.monitor}
         _write(env, tables, blueprint.pipeline, uids, "monitor", topics, _AT_LEAST_ONCE, source=WATCHED)
+    write_matches(env, tables, blueprint, uids)
     return uids
 
 

@@ -17,6 +17,7 @@ from mitra.schema import EVENT_NAME, Entity, EventType, HistoryLimits, Labels, L
 
 if TYPE_CHECKING:
     from control_stream import Context, Policy
+    from rules.rule import Rule
     from rules.schema import ExpressionSchema
 
 DAY_MS = 86_400_000
@@ -86,6 +87,23 @@ class Log:
 
 
 @dataclass(frozen=True, slots=True)
+class Cep:
+    """Sequences that Flink CEP looks for, fixed when the job is submitted.
+
+    Events that come up to `slack_ms` out of order still count. Matches go to `topic`, from which they enter histories.
+    """
+
+    patterns: tuple["Rule", ...]
+    slack_ms: int
+    topic: str
+
+    @property
+    def entities(self) -> tuple[tuple[str, str], ...]:
+        """The patterns' names, each with its entity."""
+        return tuple((rule.id, rule.pattern.by) for rule in self.patterns if rule.pattern is not None)
+
+
+@dataclass(frozen=True, slots=True)
 class PolicyFile:
     """Who may change what, as its file says it: a TaskManager doesn't have the file."""
 
@@ -128,6 +146,7 @@ class Pipeline:
     """The features that are written to the features topic when they change."""
     rules_budget_us: int = 2_000
     """Microseconds of each transaction that rules may take by estimate: at 500 a second, one core."""
+    cep: Cep | None = None
     log: Log | None = None
     monitoring: Monitoring | None = None
     retraining: Retraining | None = None

@@ -15,11 +15,11 @@ from mitra.pipeline import DAY_MS, Delivery, Job, KafkaShape, Log, ModelChoice, 
 from mitra.pipeline_events import NAME, NAME_ALLOWED, TOPIC, TOPIC_ALLOWED, read_entities, read_events
 from mitra.pipeline_graph import read_graph
 from mitra.pipeline_labels import read_labels
+from mitra.pipeline_texts import file_text
 from mitra.retrain.settings import read_retraining
 from mitra.schema import EventType, HistoryLimits, Labels, Limits
 from mitra.sections import Report, Section, did_you_mean, found
 
-MAX_FILE_BYTES = 1_000_000
 YEAR_MS = 366 * DAY_MS
 
 EMIT = ("on_change",)
@@ -56,7 +56,7 @@ class PipelineProblemsError(ProblemsError):
 
 def read_pipeline(path: Path) -> Pipeline:
     """Read the pipeline file at `path`. Raises ProblemsError with everything wrong with it."""
-    document = read_document(_text(path))
+    document = read_document(file_text(path))
     report = Report(document.lines, document.problems)
     if report.problems and not document.value:
         raise ProblemsError(str(path), report.problems)
@@ -65,33 +65,6 @@ def read_pipeline(path: Path) -> Pipeline:
         report.problems.sort(key=lambda problem: problem.line or 0)
         raise PipelineProblemsError(str(path), report.problems, pipeline)
     return pipeline
-
-
-def _text(path: Path) -> str:
-    try:
-        data = path.read_bytes() if path.is_file() else None
-    except OSError as error:
-        raise ProblemsError(str(path), [Problem("", f"cannot be read: {error.strerror}")]) from error
-    if data is None:
-        hint = _files_nearby(path)
-        raise ProblemsError(
-            str(path), [Problem("", "is a folder, not a file" if path.is_dir() else "there is no such file", hint)]
-        )
-    if len(data) > MAX_FILE_BYTES:
-        raise ProblemsError(str(path), [Problem("", f"is {len(data)} bytes long; allowed: {MAX_FILE_BYTES}")])
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        problem = Problem("", f"byte {error.start} is not UTF-8", "save the file as UTF-8", line)
-        raise ProblemsError(str(path), [problem]) from error
-
-
-def _files_nearby(path: Path) -> str:
-    folder = path if path.is_dir() else path.parent
-    names = sorted(file.name for file in folder.glob("*.y*ml")) if folder.is_dir() else []
-    names = [name for name in names if name != "flink-conf.yaml"]
-    return f"there is {', '.join(str(folder / name) for name in names[:5])}" if names else ""
 
 
 def _read(root: Section, directory: Path) -> Pipeline:
@@ -124,6 +97,13 @@ def _read(root: Section, directory: Path) -> Pipeline:
     monitoring = read_monitoring(root, features, labels)
     retraining = read_retraining(root, directory)
     graph = read_graph(root, events, directory)
+    cep = None
+    if "cep" in root:
+        from mitra.pipeline_cep import match_event, read_cep  # noqa: PLC0415 - the compiler is loaded where there are patterns
+
+        cep = read_cep(root, events, entities, directory, name)
+        events = (*events, match_event(cep, entities, events))
+    root.raw("cep")
     root.close()
     _check_topics(root, topics, events, labels)
     return Pipeline(
@@ -152,6 +132,7 @@ def _read(root: Section, directory: Path) -> Pipeline:
         retraining=retraining,
         graph=graph,
         micro_models=micro_models,
+        cep=cep,
     )
 
 
@@ -179,7 +160,7 @@ def _topics(section: Section, pipeline_name: str) -> Topics:
 
 def _check_topics(root: Section, topics: Topics, events: tuple[EventType, ...], labels: Labels | None) -> None:
     """Refuse a topic that serves two purposes: what is written would be read back as something else."""
-    uses = [(f"events.{event.name}.topic", event.topic) for event in events]
+    uses = [("cep.topic" if event.derived else f"events.{event.name}.topic", event.topic) for event in events]
     uses += [(f"topics.{field.name}", getattr(topics, field.name)) for field in fields(Topics)]
     if labels:
         uses.append(("labels.topic", labels.topic))
@@ -303,7 +284,7 @@ def _policy_file(section: Section, directory: Path) -> PolicyFile | None:
 
     path = directory / name
     try:
-        text = _text(path)
+        text = file_text(path)
         read_policy(text, name)
     except ProblemsError as error:
         for problem in error.problems:

@@ -39,6 +39,7 @@ def expression_schema(pipeline: Pipeline) -> ExpressionSchema:
         expression_depth=pipeline.limits.expression_depth,
         columns=DECISION_COLUMNS,
         graph=pipeline.graph,
+        patterns=() if pipeline.cep is None else pipeline.cep.entities,
     )
 
 

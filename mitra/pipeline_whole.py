@@ -15,21 +15,31 @@ if TYPE_CHECKING:
 def check_whole(path: str | Path) -> tuple[Pipeline | None, list[Problem]]:
     """Return the pipeline, None where the file itself has mistakes, and every problem of file, features and model.
 
-    A file with mistakes has its features checked all the same, unless the mistakes are in what features speak of.
+    A file with mistakes has its features and patterns checked all the same, unless the mistakes are in what these speak of.
     """
     try:
         pipeline = load_pipeline(path)
     except PipelineProblemsError as error:
-        if not error.has_sound("events", "entities", "labels", "history"):
+        if not error.has_sound("events", "entities", "labels", "history", "cep"):
             return None, error.problems
         told = {problem.path for problem in error.problems}
-        return None, [*error.problems, *(one for one in compile_checked(error.pipeline)[1] if one.path not in told)]
+        more = [*compile_checked(error.pipeline)[1], *_pattern_problems(error.pipeline)]
+        return None, [*error.problems, *(one for one in more if one.path not in told)]
     except ProblemsError as error:
         return None, error.problems
     compiled, problems = compile_checked(pipeline)
     if compiled is not None:
         problems += _model_problems(pipeline, compiled)
-    return pipeline, problems
+    return pipeline, [*problems, *_pattern_problems(pipeline)]
+
+
+def _pattern_problems(pipeline: Pipeline) -> list[Problem]:
+    """Return what is wrong with the patterns that Flink CEP looks for, and what it lacks for them."""
+    if pipeline.cep is None:
+        return []
+    from mitra.pipeline_cep import queries  # noqa: PLC0415 - the compiler is loaded where there are patterns
+
+    return queries(pipeline)[1]
 
 
 def _model_problems(pipeline: Pipeline, compiled: "CompiledFeatures") -> list[Problem]:

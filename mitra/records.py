@@ -226,7 +226,7 @@ def alert_schema() -> Schema:
         "a sequence's match that no decision carries; the message's key is the alert's id",
         {
             "id": {"type": "string", "description": "the same whoever finds the match, and however often"},
-            "kind": {"enum": ["sequence"]},
+            "kind": {"enum": ["sequence", "cep"]},
             "rule": {"type": "string", "description": "the sequence's id"},
             "version": {"type": "integer", "minimum": 0},
             "mode": {"enum": ["live", "shadow"]},
@@ -234,7 +234,11 @@ def alert_schema() -> Schema:
             "entity": {"type": "string"},
             "key": {"type": "string", "description": "which one"},
             "time": _note(_TIME, "of its last event, or when the time for what is absent was up"),
-            "events": {"type": "array", "items": {"type": "object"}, "description": "step, event, time, arrival"},
+            "events": {
+                "type": "array",
+                "items": {"type": "object"},
+                "description": "step, event, time, arrival; of Flink CEP id, until and count",
+            },
             "late": {"type": "boolean", "description": "its last event had been answered before another came"},
             "revision": {"type": "integer", "minimum": 0},
             "reason": {"type": "string", "description": "empty where the sequence's reason has values"},

@@ -124,6 +124,7 @@ class Router:
         self._out_of_order_ms = max((event.out_of_order_ms for event in events), default=0)
         self._buckets = buckets
         self._hashes = TextHashes()
+        self._derived = frozenset(topic for topic, event in enumerate(events) if event.derived)
 
     def route(
         self,
@@ -144,7 +145,7 @@ class Router:
             return []
         kinds = [self._kinds[source.topic] for source in sources]
         flags = self._late_flags(lane, events, kinds, int(decoded_ms))
-        lane.reach(events, sources, decoded_ms, lagging)
+        self._reach(lane, events, sources, decoded_ms, lagging)
         settled_ms = self.settled_ms(lane, decoded_ms)
         id_hashes = [text_hash(kind.id_prefix + event.id) for kind, event in zip(kinds, events, strict=True)]
         outboxes: dict[int, _Outbox] = {}
@@ -190,6 +191,25 @@ class Router:
     def settled_ms(self, lane: Lane, now_ms: float) -> int:
         """Return the event time up to which nothing more is to be expected of a lane; 0 where that can't be told yet."""
         return max(lane.settled_ms(now_ms) - self._out_of_order_ms, 0)
+
+    def _reach(
+        self,
+        lane: Lane,
+        events: Sequence[Event],
+        sources: Sequence[Source],
+        now_ms: float,
+        lagging: Collection[tuple[int, int]],
+    ) -> None:
+        """Note how far events bring their partitions; what is derived comes behind the rest, and says nothing of it."""
+        if not self._derived:
+            lane.reach(events, sources, now_ms, lagging)
+            return
+        rows = [row for row, source in enumerate(sources) if source.topic not in self._derived]
+        if rows:
+            behind = {place for place in lagging if place[0] not in self._derived}
+            lane.reach([events[row] for row in rows], [sources[row] for row in rows], now_ms, behind)
+        else:
+            lane.listen(now_ms)
 
     @staticmethod
     def _late_flags(lane: Lane, events: Sequence[Event], kinds: Sequence[_Kind], now_ms: int) -> bytes:

@@ -29,6 +29,10 @@ EVENT_NAME = "event"
 """What expressions call the type of a decided event, where several types are decided."""
 
 
+MATCH = "sequence_match"
+"""The event type as which matches of Flink CEP enter histories."""
+
+
 @dataclass(frozen=True)
 class EventType:
     """A kind of event: its topic, the fields of its messages, and which of them are its id and time.
@@ -36,7 +40,8 @@ class EventType:
     All decided types have the same `fields`, in one order, so that expressions and what is kept of a decision speak of one
     thing; those of them that a type's own messages have are `own`. `time_format` is `epoch_ms`, `epoch_s`, `iso8601` or a `strptime` pattern (read as UTC).
     `late_after_ms`: an event this much behind its lane's clock is scored and marked late. `out_of_order_ms`: so much later than
-    what came before it may one still be sent; what is absent is waited for as long.
+    what came before it may one still be sent; what is absent is waited for as long. A `derived` type is what the job makes of the
+    others: it moves no clock, and counts only where it is named.
     """
 
     name: str
@@ -48,6 +53,7 @@ class EventType:
     decided: bool = True
     late_after_ms: int = 300_000
     out_of_order_ms: int = 0
+    derived: bool = False
 
     @cached_property
     def by_name(self) -> dict[str, Field]:

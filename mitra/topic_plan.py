@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from mitra.pipeline import DAY_MS, Pipeline
+from mitra.schema import MATCH
 
 Role = Literal[
     "events",
@@ -75,7 +76,10 @@ def needed_topics(pipeline: Pipeline) -> tuple[TopicPlan, ...]:
         )
 
     # Fewer partitions than lanes leave lanes without work.
-    plans = [plan(event.topic, "events", shape.partitions, lanes, 7, 0, "you") for event in pipeline.events]
+    plans = [
+        plan(event.topic, "events", shape.partitions, lanes, 7, 0, "Mitra" if event.name == MATCH else "you")
+        for event in pipeline.events
+    ]
     if pipeline.labels is not None:
         plans.append(plan(pipeline.labels.topic, "labels", shape.partitions, 1, 30, 0, "you"))
     plans.append(plan(topics.decisions, "decisions", shape.partitions, 1, 7, 1, "Mitra"))

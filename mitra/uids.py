@@ -18,6 +18,8 @@ _KINDS = (
     ("sink_topics", "records"),
     ("tell_topics", "records"),
     ("monitor_topics", "records"),
+    ("cep_events", "records"),
+    ("cep_sink", "matches"),
     ("WindowAggregate", "batch"),
     ("SinkConversion", "to-stream"),
     ("DataStreamToTable", "to-table"),
@@ -25,6 +27,8 @@ _KINDS = (
     ("ConstraintEnforcer", "constraints"),
     ("Calc", "calc"),
     ("StreamingFileWriter", "files"),
+    ("Match", "match"),
+    ("StreamRecordTimestampInserter", "times"),
 )
 
 
@@ -47,11 +51,13 @@ class Uids:
         self.given: list[str] = []
         self._seen: set[int] = set()
 
-    def name_stage(self, stage: str, transformation: Any, names: dict[str, str] | None = None) -> None:
+    def name_stage(
+        self, stage: str, transformation: Any, names: dict[str, str] | None = None, *, numbered: bool = False
+    ) -> None:
         """Name what a stage added behind the stages named before: `transformation` and all unnamed inputs.
 
         `names` tells apart operators of one kind within a stage: for each kind, in the order of the flow, `kind` then
-        `kind#2`, `kind#3` … map to a word of their own.
+        `kind#2`, `kind#3` … map to a word of their own. Where the stage's name says how many there are, they may be `numbered`.
         """
         counts: dict[str, int] = {}
         for step in self._unnamed(transformation):
@@ -61,7 +67,7 @@ class Uids:
             word = _word(step.getName())
             counts[word] = counts.get(word, 0) + 1
             place = word if counts[word] == 1 else f"{word}#{counts[word]}"
-            word = (names or {}).get(place, place)
+            word = (names or {}).get(place, place.replace("#", "-") if numbered else place)
             uid = step.getUid() or (f"{stage}-{word}" if word else stage)
             if "#" in uid:
                 msg = f"stage {stage!r} has {counts[_word(step.getName())]} operators called {word!r}; name them apart in job.py"

@@ -203,6 +203,9 @@ def _history(checker: "Checker", found: ast.Call, function: str, options: Option
         events = (event,)
     # With one event type, naming it says nothing: the keys are equal with and without.
     named = event.name if event is not None and len(checker.schema.events) > 1 else None
+    if event is None and any(one.derived for one in events):
+        events = tuple(one for one in events if not one.derived)
+        named = TYPES_SEPARATOR.join(one.name for one in events)
     return History(entity, named, _where(checker, options, events), events)
 
 

@@ -15,11 +15,13 @@ from rules.grammar import (
     GRAPH,
     INSTEAD,
     LATER,
+    MATCHED,
     MAX_TEXT,
     OPERATORS,
     SPEED,
 )
 from rules.graph import graph
+from rules.matched import matched_call
 from rules.names import IN_STEP, Scope, resolve, resolve_part
 from rules.parse import continues
 from rules.problems import Source, closest
@@ -244,6 +246,8 @@ class Checker:
             return aggregate(self, found)
         if name == GRAPH:
             return graph(self, found)
+        if name == MATCHED:
+            return matched_call(self, found)
         node = scalar(self, found)
         if node is not None:
             return node

@@ -92,6 +92,7 @@ AGGREGATES: dict[Function, AggregateShape] = {
 OPTIONS = ("by", "over", "last", "delay", "where", "event")
 SPEED = "speed_kmh"
 GRAPH = "graph"
+MATCHED = "matched"
 SESSION = "session"
 ELAPSED = "elapsed"
 OPEN_OPTIONS = (*OPTIONS, "until", "id")
@@ -101,7 +102,7 @@ MAX_LAST = 1_000
 MAX_TEXT = 1_000
 """Characters of a text in quotes."""
 
-FUNCTIONS = (*SCALARS, *AGGREGATES, SPEED, GRAPH)
+FUNCTIONS = (*SCALARS, *AGGREGATES, SPEED, GRAPH, MATCHED)
 
 LATER = {
     "profile": "facts from profiles can't be asked yet",

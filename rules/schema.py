@@ -16,7 +16,8 @@ class ExpressionSchema:
 
     One or more of `events` are decided: names outside of aggregates are their fields. `zone` is the IANA name of the time
     zone that hour(), weekday() and day() answer in. `max_window_ms` bounds a window together with its delay.
-    `columns` are what every decision has, which no feature may be called.
+    `columns` are what every decision has, which no feature may be called. `patterns` are those that Flink CEP looks for, each with
+    its entity.
     """
 
     events: tuple[EventType, ...]
@@ -28,6 +29,7 @@ class ExpressionSchema:
     expression_depth: int = 32
     columns: frozenset[str] = frozenset()
     graph: GraphSettings | None = None
+    patterns: tuple[tuple[str, str], ...] = ()
 
     @cached_property
     def decided(self) -> EventType:

@@ -7,6 +7,8 @@ earlier steps is asked of each way to come there.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from mitra.errors import Problem
 from mitra.schema import EventType, Field
 from rules import tree
@@ -16,7 +18,7 @@ from rules.durations import duration_text
 from rules.expression import function_of
 from rules.names import IN_STEP, Scope
 from rules.parse import parse
-from rules.plan import Value, Where
+from rules.plan import TYPES_SEPARATOR, Value, Where
 from rules.problems import Source, closest
 from rules.schema import ExpressionSchema, stored_fields
 from rules.sequences.pattern import Pattern, Step
@@ -114,7 +116,7 @@ def _events(
 ) -> tuple[EventType, ...]:
     """Return the event types that a step may take."""
     if step.event is None:
-        return tuple(known)
+        return tuple(event for event in known if not event.derived)
     found = next((event for event in known if event.name == step.event), None)
     if found is not None:
         return (found,)
@@ -138,6 +140,8 @@ def _step(
     problems: list[Problem],
 ) -> CompiledStep | None:
     names = frozenset(event.name for event in events)
+    if step.event is None and any(event.derived for event in schema.events):
+        step = msgspec.structs.replace(step, event=TYPES_SEPARATOR.join(event.name for event in events))
     if not step.when:
         return CompiledStep(step, names, None, None, None, frozenset())
     source = Source(f"{path}.when", step.when)

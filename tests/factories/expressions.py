@@ -1,8 +1,10 @@
 """A pipeline's schema with everything that expressions can speak of, and the values of one event."""
 
+from dataclasses import replace
+
 import mitra.pipeline_expressions  # noqa: F401 - supplies the functions that models compute
 from mitra.decision import DECISION_COLUMNS
-from mitra.schema import Entity, EventType, Field, Labels
+from mitra.schema import MATCH, Entity, EventType, Field, Labels
 from rules import ExpressionSchema
 
 DAY_MS = 86_400_000
@@ -75,6 +77,14 @@ def schema(*, zone: str = "UTC", depth: int = 32, size: int = 4_096) -> Expressi
         expression_depth=depth,
         columns=DECISION_COLUMNS,
     )
+
+
+def matched_schema() -> ExpressionSchema:
+    """Return the schema of a pipeline whose patterns Flink CEP looks for."""
+    fields = (Field("match_id", "string"), Field("match_time", "integer"), Field("pattern", "string"))
+    keys = (Field("customer_id", "string", required=False),)
+    match = EventType(MATCH, "matches", "match_id", "match_time", (*fields, *keys), decided=False, derived=True)
+    return replace(schema(), events=(*schema().events, match), patterns=(("mules", "customer"),))
 
 
 def orders_schema() -> ExpressionSchema:

@@ -32,6 +32,14 @@ POLICY = """
 keys: {ann-1: {author: ann, public: Vd/E3t5rlJ0VvC6DZrTQSPqMqnw5v6ESbGV9lFPYXgs=}}
 may: {ann: "*"}
 """
+SEQUENCES = """
+id: twice
+by: customer
+within: 10m
+steps: [{step: first, event: payment}, {step: second, event: payment, when: amount > first.amount}]
+skip: to_next
+outcome: review
+"""
 SMALLEST = """
 name: shop
 events: {payment: {id: id, time: at, fields: {id: string, at: time}}}
@@ -87,6 +95,7 @@ def example(tmp_path: Path) -> Path:
     path = tmp_path / "pipeline.yaml"
     path.write_text(EXAMPLE, encoding="utf-8")
     (tmp_path / "policy.yaml").write_text(POLICY, encoding="utf-8")
+    (tmp_path / "sequences.yaml").write_text(SEQUENCES, encoding="utf-8")
     return path
 
 
