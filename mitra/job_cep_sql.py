@@ -80,17 +80,17 @@ def match_sql(query: Query, rule: Rule, entity: Entity, pipeline: Pipeline, cep:
     last = len(query.taken) - 1
     parts = (quoted(query.name), key, "`first_id_0`", "CAST(`first_ms_0` AS STRING)", f"`last_id_{last}`")
     alert = _object({
-        "id": "id", "kind": "'cep'", "rule": quoted(query.name), "version": "0", "mode": quoted(rule.mode),
-        "outcome": quoted(rule.outcome), "entity": quoted(entity.name), "key": "k", "time": f"`last_ms_{last}`", "late": "FALSE",
+        "id": "`match id`", "kind": "'cep'", "rule": quoted(query.name), "version": "0", "mode": quoted(rule.mode),
+        "outcome": quoted(rule.outcome), "entity": quoted(entity.name), "key": "`entity key`", "time": f"`last_ms_{last}`", "late": "FALSE",
         "revision": "0", "reason": quoted(rule.reason), "unasked": "CAST(NULL AS STRING)",
     })  # fmt: skip
     taken = ", ".join(_event_sql(number, take.name) for number, (_, take) in enumerate(query.taken))
     match = _object({
-        "match_id": "id", "match_time": f"`last_ms_{last}`", "pattern": quoted(query.name), **{key: f"`{key}`" for key in keys}
+        "match_id": "`match id`", "match_time": f"`last_ms_{last}`", "pattern": quoted(query.name), **{key: f"`{key}`" for key in keys}
     })  # fmt: skip
     return f"""SELECT ENCODE(id, 'UTF-8'), ENCODE(u.v, 'UTF-8'), u.t FROM (
-SELECT id, SUBSTRING({alert} FROM 2) AS alert, CONCAT_WS(',', {taken}) AS events, {match} AS event FROM (
-SELECT *, {key} AS k, MD5(CONCAT_WS({_SEPARATOR}, {", ".join(parts)})) AS id FROM ({query.sql(seen, keys)})
+SELECT `match id` AS id, SUBSTRING({alert} FROM 2) AS alert, CONCAT_WS(',', {taken}) AS events, {match} AS event FROM (
+SELECT *, {key} AS `entity key`, MD5(CONCAT_WS({_SEPARATOR}, {", ".join(parts)})) AS `match id` FROM ({query.sql(seen, keys)})
 )) CROSS JOIN UNNEST(ARRAY[
   ROW({quoted(pipeline.topics.alerts)}, '{{"events":[' || events || '],' || alert), ROW({quoted(cep.topic)}, event)
 ]) AS u(t, v)"""
