@@ -32,6 +32,7 @@ def run(args: argparse.Namespace) -> int:
     """Run the demo; 0 if every payment sent was answered."""
     from mitra.cli.console import print_json  # noqa: PLC0415 - `mitra --help` answers without these
     from mitra.demo.screen import screen_for  # noqa: PLC0415
+    from mitra.demo.tally import percentiles_ms  # noqa: PLC0415
     from mitra.demo.traffic import Traffic  # noqa: PLC0415
     from mitra.local.files import shipped  # noqa: PLC0415
     from mitra.local.job import LocalJob  # noqa: PLC0415
@@ -76,19 +77,17 @@ def run(args: argparse.Namespace) -> int:
                 traffic.drain(DRAIN_S)
                 screen.show(traffic.tally)
             tally = traffic.tally
-            answered = len(tally.decided) + tally.dead_letters
-            p50_ms, p99_ms = tally.percentiles_ms() or (None, None)
+            answered = tally.decided + tally.dead_letters
+            p50_ms, p99_ms = percentiles_ms(tally.tenths_ms) or (None, None)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    print(
-        f"{tally.sent:,} payments sent, {len(tally.decided):,} decided, {tally.dead_letters:,} dead letters", flush=True
-    )
+    print(f"{tally.sent:,} payments sent, {tally.decided:,} decided, {tally.dead_letters:,} dead letters", flush=True)
     if args.json:
         print_json(
             {
                 "sent": tally.sent,
-                "decided": len(tally.decided),
+                "decided": tally.decided,
                 "dead_letters": tally.dead_letters,
                 "p50_ms": None if p50_ms is None else round(p50_ms, 1),
                 "p99_ms": None if p99_ms is None else round(p99_ms, 1),

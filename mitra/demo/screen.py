@@ -4,7 +4,7 @@ import sys
 import time
 from typing import Any, Protocol, Self
 
-from mitra.demo.traffic import WINDOW_S, Tally
+from mitra.demo.tally import WINDOW_S, Tally, percentiles_ms
 
 LINE_EVERY_S = 5.0
 ROOMY_COLUMNS = 90
@@ -26,16 +26,15 @@ class Screen(Protocol):
 
 def figures(tally: Tally, started: float) -> dict[str, str]:
     """Return what a tally says, name by name, as texts."""
-    since = time.monotonic() - WINDOW_S
     with tally.lock:
-        recent = sum(moment >= since for moment, _ in tally.latencies)
+        lately = tally.lately(time.monotonic())
         counts = dict(tally.outcomes)
-        decided, sent, letters = len(tally.decided), tally.sent, tally.dead_letters
+        decided, sent, letters = tally.decided, tally.sent, tally.dead_letters
         caught, frauds = tally.frauds_flagged, tally.frauds_sent
-    percentiles = tally.percentiles_ms(since)
+    percentiles = percentiles_ms(lately)
     seconds = max(min(WINDOW_S, time.monotonic() - started), 0.1)
     return {
-        "rate": f"{recent / seconds:,.0f} decisions/s",
+        "rate": f"{lately.total() / seconds:,.0f} decisions/s",
         "sent": f"{sent:,}",
         "decided": f"{decided:,}",
         "flagged": f"{counts.get('block', 0):,} blocked, {counts.get('review', 0):,} to review",

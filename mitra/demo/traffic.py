@@ -4,41 +4,15 @@ import json
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass, field
 from typing import Any
 
+from mitra.demo.tally import Tally
 from mitra.kafka_clients import producer, tail
 from mitra.pipeline import Pipeline
 from mitra.sample.live import Payment, live_payments
 
 LABEL_DELAY_S = 20.0
 """After this a fraud is reported, as a chargeback would be after weeks: within a minute terminals show what they did."""
-WINDOW_S = 10.0
-"""Rates and percentiles on the screen are those of the last ten seconds."""
-FLAGGED_SHOWN = 8
-
-
-@dataclass
-class Tally:
-    """What has happened so far. One lock guards it all; `latencies` are (moment, milliseconds from produce to consume)."""
-
-    sent: int = 0
-    dead_letters: int = 0
-    decided: set[str] = field(default_factory=set)
-    outcomes: dict[str, int] = field(default_factory=dict)
-    frauds_sent: int = 0
-    frauds_flagged: int = 0
-    latencies: list[tuple[float, float]] = field(default_factory=list)
-    flagged: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=FLAGGED_SHOWN))
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def percentiles_ms(self, since: float = 0.0) -> tuple[float, float] | None:
-        """Return p50 and p99 of the latencies since a moment, or None where there are none."""
-        with self.lock:
-            values = sorted(latency for moment, latency in self.latencies if moment >= since)
-        if not values:
-            return None
-        return values[len(values) // 2], values[min(len(values) - 1, len(values) * 99 // 100)]
 
 
 class Traffic:
@@ -69,7 +43,7 @@ class Traffic:
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline and self.error is None:
             with self.tally.lock:
-                if len(self.tally.decided) + self.tally.dead_letters >= self.tally.sent:
+                if self.tally.decided + self.tally.dead_letters >= self.tally.sent:
                     break
             time.sleep(0.05)
 
@@ -130,14 +104,13 @@ class Traffic:
     def _note(self, value: bytes, now: float) -> None:
         """Count one decision; the caller holds the lock."""
         decision = json.loads(value)
-        name = decision["transaction_id"]
-        sent = self._sent_at.pop(name, None)
-        tally = self.tally
-        if sent is None or name in tally.decided:
+        # A second decision of a payment finds nothing here any more.
+        sent = self._sent_at.pop(decision["transaction_id"], None)
+        if sent is None:
             return
         moment, payment = sent
-        tally.decided.add(name)
-        tally.latencies.append((now, (now - moment) * 1000))
+        tally = self.tally
+        tally.answered(now, (now - moment) * 1000)
         outcome = decision["outcome"]
         tally.outcomes[outcome] = tally.outcomes.get(outcome, 0) + 1
         if outcome != "allow":
