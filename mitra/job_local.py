@@ -1,7 +1,7 @@
 """The process that runs the live job on a local mini cluster: `python -m mitra.job_local SPEC`.
 
-SPEC is a JSON object (`LocalSpec`). The process ends with the job; SIGTERM stops it with a savepoint when the spec has a
-folder for one, else it cancels the job. It needs the environment of `mitra.local.environment`.
+SPEC is a JSON object (`LocalSpec`). The process ends with the job; SIGTERM cancels the job, whose last checkpoint stays. It needs
+the environment of `mitra.local.environment`.
 """
 
 import signal
@@ -32,7 +32,6 @@ class LocalSpec(msgspec.Struct):
     parallelism: int = 1
     checkpoints: str | None = None
     restore: str | None = None
-    savepoints: str | None = None
     cache_bytes: int = 256 << 20
     settings: dict[str, str | None] = {}
 
@@ -80,11 +79,7 @@ def main(argument: str) -> int:
         if finished.done():
             finished.result()
             return 0
-    if spec.savepoints is not None:
-        path = client.stop_with_savepoint(False, Path(spec.savepoints).as_uri()).result()
-        print(f"savepoint {path}", flush=True)
-    else:
-        client.cancel().result()
+    client.cancel().result()
     return 0
 
 

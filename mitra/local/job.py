@@ -25,7 +25,7 @@ _LOG_LINE = re.compile(r"\d{4}-\d\d-\d\d ")
 class LocalJob:
     """A job that runs between `start()` and `stop()`, or for a `with` block.
 
-    `folder` takes its logs, checkpoints and savepoints. `restore` is a checkpoint or savepoint to start from.
+    `folder` takes its logs and checkpoints. `restore` is a checkpoint or savepoint to start from.
     """
 
     def __init__(
@@ -50,7 +50,6 @@ class LocalJob:
             "model": None if model is None else str(model.absolute()),
             "parallelism": parallelism,
             "checkpoints": str(self.folder / "checkpoints"),
-            "savepoints": None,
             "restore": restore,
             "settings": settings or {},
         }

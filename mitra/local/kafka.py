@@ -186,6 +186,11 @@ class LocalKafka:
         while (status := process.status()) is None and time.monotonic() < ends:
             time.sleep(0.02)
         process.stop()
+        if status is None:
+            raise MitraError(
+                f"Kafka has not formatted its storage in time; waited_s={_START_S:g}, folder={self._folder}; "
+                "the machine may be too busy: try again"
+            )
         if status != 0:
             raise MitraError(
                 f"Kafka could not format its storage; status={status}, folder={self._folder}; "
