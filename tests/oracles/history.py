@@ -1,6 +1,6 @@
 """What histories must answer, in plain Python over lists: every answer looks at every event that ever arrived.
 
-It shares no code with mitra.history. Events, labels and aggregates are simple records; `answer` is the definition.
+It shares no code with mitra.history. Events, labels and aggregates are simple records; `_answer` is the definition.
 """
 
 import math
@@ -69,19 +69,22 @@ class OracleHistory:
             if old.id == event.id:
                 if old.content != event.content:
                     return "conflict", place + 1, []
-                return "duplicate", place + 1, [self.answer(q, place) for q in questions]
+                return "duplicate", place + 1, self._answers(questions, place)
         self.events.append(event)
         place = len(self.events) - 1
-        return "new", place + 1, [self.answer(q, place) for q in questions]
+        return "new", place + 1, self._answers(questions, place)
 
-    def answer(self, q: Question, place: int) -> Any:
-        """Answer a question as of the event that arrived at `place`."""
+    def _answers(self, questions: list[Question], place: int) -> list[Any]:
+        """Answer questions as of the event that arrived at `place`."""
+        order = sorted((event.time_ms, i) for i, event in enumerate(self.events))
+        past = [i for at, i in order if (at, i) <= (self.events[place].time_ms, place)]
+        return [self._answer(q, place, past) for q in questions]
+
+    def _answer(self, q: Question, place: int, past: list[int]) -> Any:
+        """Answer a question out of the events up to the one at `place`, in their order."""
         me = self.events[place]
         t = me.time_ms
-        order = sorted(range(len(self.events)), key=lambda i: (self.events[i].time_ms, i))
-        past = [
-            i for i in order if (self.events[i].time_ms, i) <= (t, place) and self.events[i].time_ms <= t - q.delay_ms
-        ]
+        past = [i for i in past if self.events[i].time_ms <= t - q.delay_ms]
         matching = [i for i in past if self._matches(q, self.events[i])]
         kind, size = q.window
         if kind == "over":
@@ -133,8 +136,8 @@ class OracleHistory:
             (event.time_ms, i)
             for i, event in enumerate(self.events)
             if event.kind == begin
-            and self._after((end, i))
             and event.values.get(name) == here.values.get(name) is not None
+            and self._after((end, i))
         ]
         return (here.time_ms - max(began)[0]) / 1000.0 if began else None
 
@@ -152,7 +155,8 @@ class OracleHistory:
 
     def _after(self, two: tuple[int, int], *, same: bool = False) -> bool:
         """Tell whether one event is behind another in the history's order."""
-        later, earlier = ((self.events[i].time_ms, i) for i in two)
+        one, other = two
+        later, earlier = (self.events[one].time_ms, one), (self.events[other].time_ms, other)
         return later > earlier or (same and later == earlier)
 
     @staticmethod
