@@ -20,6 +20,7 @@ from mitra.pipeline import Pipeline, load_pipeline
 from mitra.retrain.settings import Retraining
 from mitra.retrain.watch import Watch
 from models.artefact import load_model
+from models.parameters import DEFAULTS
 from models.retraining import spans
 from models.windows import parse_span
 from tests.factories.control_topics import MemoryTopics
@@ -39,8 +40,10 @@ AS_OF = "2024-01-27T12:00:00Z"
 
 
 @pytest.fixture
-def pipeline(tmp_path: Path) -> Path:
-    """A pipeline file beside its log of 26 days."""
+def pipeline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A pipeline file beside its log of 26 days; its models are small."""
+    monkeypatch.setitem(DEFAULTS, "n_estimators", 40)
+    monkeypatch.setitem(DEFAULTS, "nthread", 1)
     made = replayed(tmp_path, days=26, per_day=100, text_ids=True)
     table = pq.read_table(made.features / "decisions.parquet").drop_columns(["outcome", "score", "country"])
     count = table.num_rows
