@@ -18,6 +18,7 @@ from mitra.log.columns import LogColumns
 from mitra.pipeline import Pipeline
 from mitra.stages.decide import DecideStage, Output
 from operators.interpreter import settle
+from operators.rule_metrics import RuleMetrics
 from operators.state import FlinkStore, MirroredStore
 from operators.subtask import subtask_of
 
@@ -55,6 +56,7 @@ class DecideOperator(KeyedProcessFunction):
         self._first_input_ms: float | None = None
         self._log = self._blueprint.log_columns
         self._polls: set[int] = set()
+        self._metrics = RuleMetrics(runtime_context.get_metrics_group())
         settle()
 
     def close(self) -> None:
@@ -71,6 +73,8 @@ class DecideOperator(KeyedProcessFunction):
         for due_ms in out.due_ms:
             ctx.timer_service().register_processing_time_timer(due_ms)
         self._call_at(bucket, out.poll_ms, out.wait_ms, ctx)
+        if out.figures:
+            self._metrics.count(out.figures)
         yield from output_rows(out, self._log)
 
     def _call_at(
