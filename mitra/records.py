@@ -297,6 +297,8 @@ def monitor_schema() -> Schema:
         "failed": _note(count, "payments that it failed on"),
         "spent_us": {"type": "number", "description": "microseconds of all its calls"},
         "lookups": {"type": "object", "description": "how lookups in the graph went"},
+        "degraded": _note(count, "payments decided without the graph's answer"),
+        "late_answers": _note(count, "answers of the graph that came when their payment had been decided"),
         "events": _note(count, "of all types, once for each bucket that they touch"),
         "late": _note(count, "those among them that came later than their type's late_after"),
         "behind_ms": _note(bound, "how far event time is behind the wall clock; null: no lane brings anything"),

@@ -51,6 +51,8 @@ class Columns:
         self.links = 0
         self.newest_ms = 0
         self.type_of: NDArray[np.uint8] = np.zeros(0, np.uint8)
+        self.hashes: NDArray[np.int64] = np.zeros(0, np.int64)
+        """Of each node's key."""
         self.head: NDArray[np.int32] = np.zeros(0, np.int32)
         self.time: NDArray[np.int64] = np.zeros(0, np.int64)
         self.rank: NDArray[np.int64] = np.zeros(0, np.int64)
@@ -107,7 +109,9 @@ class Columns:
                 self.types.append(kind)
             number = self.nodes[key] = len(self.nodes)
             self.type_of = _grown(self.type_of, number + 1)
+            self.hashes = _grown(self.hashes, number + 1)
             self.head = _grown(self.head, number + 1)
+            self.hashes[number] = text_hash(key)
             self.type_of[number] = self.types.index(kind)
             self.head[number] = -1
         return number

@@ -1,6 +1,7 @@
 """The gRPC methods of the contract, and messages to and from Mitra's own types."""
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -27,17 +28,23 @@ def token_metadata(token: str | None) -> tuple[tuple[str, str], ...]:
     return () if token is None else ((TOKEN_HEADER, f"Bearer {token}"),)
 
 
-def features_of(group: pb.Group) -> list[Column]:
+def features_of(group: pb.Group) -> tuple[Column, ...]:
     """Return the features a group asks for. Raises ContractError for one that isn't known or lacks its window."""
+    # A job asks for the same in every call: they are read once, and compared as bytes.
+    return _features(pb.Group(features=group.features).SerializeToString(deterministic=True))
+
+
+@lru_cache(maxsize=64)
+def _features(data: bytes) -> tuple[Column, ...]:
     found = []
-    for one in group.features:
+    for one in pb.Group.FromString(data).features:
         feature = FEATURES.get(one.name)
         if feature is None:
             raise ContractError(f"feature={one.name!r} is not known; known: {', '.join(FEATURES)}")
         if feature.windowed != (one.over_ms > 0) or (one.kind and not feature.option):
             raise ContractError(f"feature={one.name!r} takes no kind={one.kind!r} with over_ms={one.over_ms}")
         found.append(Column(one.name, one.kind, one.over_ms))
-    return found
+    return tuple(found)
 
 
 def questions_of(group: pb.Group) -> list[Question]:
@@ -45,18 +52,21 @@ def questions_of(group: pb.Group) -> list[Question]:
     return [Question(group.type, one.id, one.as_of_ms) for one in group.questions]
 
 
-def lookup_request(groups: Iterable[tuple[str, Sequence[Column], Sequence[Question]]]) -> pb.LookupRequest:
+def lookup_request(groups: Iterable[tuple[str, tuple[Column, ...], Sequence[Question]]]) -> pb.LookupRequest:
     """Return a request: for each type of node its features and questions."""
-    return pb.LookupRequest(
-        groups=[
-            pb.Group(
-                type=kind,
-                features=[pb.Feature(name=one.name, kind=one.kind, over_ms=one.over_ms) for one in features],
-                questions=[pb.Question(id=one.id, as_of_ms=one.as_of_ms) for one in questions],
-            )
-            for kind, features, questions in groups
-        ]
-    )
+    request = pb.LookupRequest()
+    for kind, features, questions in groups:
+        group = request.groups.add()
+        group.CopyFrom(_group(kind, features))
+        group.questions.extend([pb.Question(id=one.id, as_of_ms=one.as_of_ms) for one in questions])
+    return request
+
+
+@lru_cache(maxsize=64)
+def _group(kind: str, features: tuple[Column, ...]) -> pb.Group:
+    """Return what all groups of a type begin with."""
+    named = [pb.Feature(name=one.name, kind=one.kind, over_ms=one.over_ms) for one in features]
+    return pb.Group(type=kind, features=named)
 
 
 def answers_of(message: pb.Answers, questions: int, features: int) -> Answers:

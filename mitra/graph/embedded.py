@@ -1,6 +1,7 @@
 """The embedded store: the whole graph in memory, some 150 bytes a link. It is rebuilt from the edges topic, or from a snapshot."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -13,15 +14,25 @@ from mitra.graph.measure import Measurer
 from mitra.graph.questions import Answers, Question
 from mitra.graph.records import Record
 from mitra.graph.store import Taken
-from mitra.hashing import text_hash
 
 
 def link_table(graph: Columns, time_ms: int) -> LinkTable:
     """Return the links of a graph made up to a time, with what was known by then."""
-    hashes = np.fromiter(map(text_hash, graph.nodes), np.int64, len(graph.nodes))
-    made = np.flatnonzero(graph.time[: graph.links] <= time_ms)
-    fraud = frauds_at(time_ms, graph.span_first, graph.span_count, graph.spans)
-    return LinkTable(hashes[graph.ends[2 * made]], hashes[graph.ends[2 * made + 1]], fraud[graph.payment[made]])
+    return _delayed(graph, time_ms)()
+
+
+def _delayed(graph: Columns, time_ms: int) -> Callable[[], LinkTable]:
+    """Return what makes the table in another thread, as of now: links that are there stay as they are, labels may change."""
+    links = graph.links
+    hashes, time, ends, payment = graph.hashes, graph.time[:links], graph.ends, graph.payment
+    spans = graph.span_first.copy(), graph.span_count.copy(), graph.spans.copy()
+
+    def table() -> LinkTable:
+        made = np.flatnonzero(time <= time_ms)
+        fraud = frauds_at(time_ms, *spans)
+        return LinkTable(hashes[ends[2 * made]], hashes[ends[2 * made + 1]], fraud[payment[made]])
+
+    return table
 
 
 class EmbeddedStore:
@@ -42,7 +53,7 @@ class EmbeddedStore:
 
     async def links(self, time_ms: int) -> LinkTable:
         """Return the links made up to a time, with what was known by then."""
-        return link_table(self.columns, time_ms)
+        return await asyncio.to_thread(_delayed(self.columns, time_ms))
 
     async def newest_ms(self) -> int:
         """Return the event time of the newest link, 0 without any."""

@@ -36,6 +36,10 @@ FEATURES = {
         ),
         GraphFeature("fan_in", "integer", "different nodes with a link to it within the window", windowed=True),
         GraphFeature("fan_out", "integer", "different nodes with a link from it within the window", windowed=True),
+        GraphFeature(
+            "links_in", "integer", "links to it within the window, those of one node all counted", windowed=True
+        ),
+        GraphFeature("links_out", "integer", "links from it within the window, likewise", windowed=True),
         GraphFeature("frauds_1_hop", "integer", "known frauds among the payments that made its links"),
         GraphFeature("frauds_2_hops", "integer", "the same, and those of its neighbours' links"),
         GraphFeature(

@@ -15,7 +15,9 @@ from mitra.graph.features import REACH
 jit: Any = compiler(Path(__file__).parent, nogil=True)
 
 FRAUDS_1, FRAUDS_2, DISTANCE, CYCLE, FIXED = range(5)
-"""The first measures of a node; behind FIXED come degree and peers (of any type, then of each), fan-in and fan-out by window."""
+"""The first measures of a node; behind FIXED come degree and peers (of any type, then of each), then WINDOWED, by window each."""
+
+WINDOWED = ("fan_in", "fan_out", "links_in", "links_out")
 
 MET, CAME, WENT, PEER, STEPPED, STAMPS = range(6)
 """What a node is stamped with by a question: that it was met, that a link came from or went to it, and so on."""
@@ -61,9 +63,9 @@ def measure(  # type: ignore[no-untyped-def]
     """
     queue = np.zeros(most_nodes + 1, np.int32)
     room = own_links + most_nodes * most_links
-    forward = np.zeros((room, 2), np.int32)
+    forward = np.empty((room, 2), np.int32)
     degree, peers, fan_in = FIXED, FIXED + 1 + types, FIXED + 2 + 2 * types
-    fan_out = fan_in + windows.size
+    fan_out, count_in, count_out = fan_in + windows.size, fan_in + 2 * windows.size, fan_in + 3 * windows.size
     for q in range(nodes.size):
         root, moment, mark = nodes[q], as_of[q], stamp + q
         out[q, :] = 0
@@ -110,11 +112,13 @@ def measure(  # type: ignore[no-untyped-def]
                 if hop == 0:
                     oldest = time[link]
                     way = WENT if outgoing else CAME
-                    if stamps[other, way] != mark:
-                        stamps[other, way] = mark
-                        for w in range(windows.size):
-                            # The moment itself is no part of a window, nor what lies its whole length back.
-                            if time[link] > moment - windows[w]:
+                    new = stamps[other, way] != mark
+                    stamps[other, way] = mark
+                    for w in range(windows.size):
+                        # The moment itself is no part of a window, nor what lies its whole length back.
+                        if time[link] > moment - windows[w]:
+                            out[q, (count_out if outgoing else count_in) + w] += 1
+                            if new:
                                 out[q, (fan_out if outgoing else fan_in) + w] += 1
                 elif hop == 1 and type_of[other] == type_of[root] and other != root:
                     if stamps[other, PEER] != mark:
@@ -150,8 +154,8 @@ def measure(  # type: ignore[no-untyped-def]
             capped[q, peers + t] = cut_near
         for w in range(windows.size):
             cut = own_cut and oldest > moment - windows[w]
-            capped[q, fan_in + w] = cut
-            capped[q, fan_out + w] = cut
+            for first in (fan_in, fan_out, count_in, count_out):
+                capped[q, first + w] = cut
 
 
 @jit

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from mitra.graph.caps import STANDARD, Caps
 from mitra.graph.columns import Columns, node_key
 from mitra.graph.features import COMMUNITY, Column
-from mitra.graph.kernels import CYCLE, DISTANCE, FIXED, FRAUDS_1, FRAUDS_2, NOTES, STAMPS, measure
+from mitra.graph.kernels import CYCLE, DISTANCE, FIXED, FRAUDS_1, FRAUDS_2, NOTES, STAMPS, WINDOWED, measure
 from mitra.graph.questions import Answers, Question
 
 _PLACES = {"frauds_1_hop": FRAUDS_1, "frauds_2_hops": FRAUDS_2, "fraud_distance": DISTANCE, "cycle_length": CYCLE}
@@ -33,7 +33,7 @@ class Measurer:
         graph = self.columns
         windows = sorted({one.over_ms for one in features if one.over_ms})
         types = len(graph.types)
-        width = FIXED + 2 * (types + 1) + 2 * len(windows)
+        width = FIXED + 2 * (types + 1) + len(WINDOWED) * len(windows)
         values, capped = np.zeros((len(questions), width)), np.zeros((len(questions), width), np.uint8)
         self._make_room(len(questions))
         nodes = np.array([graph.nodes.get(node_key(one.kind, one.id), -1) for one in questions], np.int64)
@@ -71,7 +71,7 @@ class Measurer:
         if column.name in _PLACES:
             return _PLACES[column.name]
         if column.over_ms:
-            first = FIXED + 2 * (len(types) + 1) + (len(windows) if column.name == "fan_out" else 0)
+            first = FIXED + 2 * (len(types) + 1) + WINDOWED.index(column.name) * len(windows)
             return first + windows.index(column.over_ms)
         first = FIXED if column.name == "degree" else FIXED + len(types) + 1
         if not column.kind:

@@ -128,9 +128,19 @@ class GraphServer:
         if asked > MAX_QUESTIONS:
             raise ContractError(f"{asked} questions are too many for one call; allowed: {MAX_QUESTIONS}")
         reply = pb.LookupReply(newest_ms=await self._service.store.newest_ms())
-        for group in request.groups:
-            answers = await self._service.answer(questions_of(group), features_of(group))
-            reply.groups.append(pb.Answers(values=answers.values.ravel(), capped=answers.capped.tobytes()))
+        groups = [(features_of(group), questions_of(group)) for group in request.groups]
+        found: dict[int, pb.Answers] = {}
+        for features in dict.fromkeys(features for features, _ in groups):
+            # What is asked with the same features, all of a job's, is one question to the store.
+            places = [place for place, (asked_for, _) in enumerate(groups) if asked_for == features]
+            questions = [one for place in places for one in groups[place][1]]
+            answers = await self._service.answer(questions, features)
+            start = 0
+            for place in places:
+                rows = slice(start, start := start + len(groups[place][1]))
+                values, capped = answers.values[rows], answers.capped[rows]
+                found[place] = pb.Answers(values=values.ravel(), capped=capped.tobytes())
+        reply.groups.extend([found[place] for place in range(len(groups))])
         return reply
 
     async def _ingest(self, request: pb.IngestRequest) -> pb.IngestReply:

@@ -14,7 +14,7 @@ from mitra.graph.embedded import EmbeddedStore
 from mitra.graph.follow import Follower
 from mitra.graph.server import GraphServer, Guard
 from mitra.graph.service import GraphService
-from mitra.graph.snapshot import Saved, pack, read, write
+from mitra.graph.snapshot import Saved, delayed_pack, read, write
 from mitra.graph.store import GraphStore, StoreError
 from mitra.pipeline import Pipeline
 
@@ -108,8 +108,8 @@ def _embedded(folder: Path | None, topic: str, say: Say) -> _Kept:
         say(f"restored {saved.columns.links:,} links between {len(saved.columns.nodes):,} nodes from {folder}")
 
     async def save(offsets: Mapping[int, int]) -> str:
-        data = pack(Saved(saved.columns, communities, topic, dict(offsets)))
-        await asyncio.get_running_loop().run_in_executor(None, write, data, folder)
+        packed = delayed_pack(Saved(saved.columns, communities, topic, dict(offsets)))
+        await asyncio.to_thread(lambda: write(packed(), folder))
         return f"saved {saved.columns.links:,} links to {folder}"
 
     return _Kept(store, communities, offsets, save)

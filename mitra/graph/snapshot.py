@@ -7,6 +7,7 @@ It is written beside the old one and put in its place, so there is always a whol
 
 import io
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +20,7 @@ from mitra.errors import MitraError
 from mitra.graph.columns import Columns
 from mitra.graph.community import Communities, Snapshot
 from mitra.graph.labels import Label
+from mitra.hashing import text_hash
 
 FILE = "graph.npz"
 
@@ -53,28 +55,39 @@ class Saved:
 
 
 def pack(saved: Saved) -> bytes:
-    """Return the bytes of a snapshot. Nothing may change meanwhile."""
+    """Return the bytes of a snapshot."""
+    return delayed_pack(saved)()
+
+
+def delayed_pack(saved: Saved) -> Callable[[], bytes]:
+    """Return what packs in another thread, as of now: payments are waiting for answers, and a million links take a second."""
     graph = saved.columns
-    nodes, links, payments = len(graph.nodes), graph.links, len(graph.payments)
+    nodes, links, payments = len(graph.nodes), graph.links, list(graph.payments)
     snapshots = saved.communities.snapshots
     texts = _Texts(
-        1, graph.types, list(graph.nodes), graph.labels, graph.newest_ms, saved.topic, saved.offsets,
-        [one.time_ms for one in snapshots],
+        1, list(graph.types), list(graph.nodes), {payment: list(known) for payment, known in graph.labels.items()},
+        graph.newest_ms, saved.topic, dict(saved.offsets), [one.time_ms for one in snapshots],
     )  # fmt: skip
     arrays: dict[str, Any] = {
-        "texts": np.frombuffer(_encode(texts), np.uint8),
-        "payments": np.fromiter(graph.payments, np.int64, payments),
-        "type_of": graph.type_of[:nodes], "head": graph.head[:nodes],
-        "time": graph.time[:links], "rank": graph.rank[:links], "payment": graph.payment[:links],
-        "ends": graph.ends[: 2 * links], "next": graph.next[: 2 * links],
-        "span_first": graph.span_first[:payments], "span_count": graph.span_count[:payments],
-        "spans": graph.spans[: graph.spans_used],
+        "type_of": graph.type_of[:nodes], "time": graph.time[:links], "rank": graph.rank[:links],
+        "payment": graph.payment[:links], "ends": graph.ends[: 2 * links], "spans": graph.spans[: graph.spans_used],
+        # What comes meanwhile changes these; the others only grow.
+        "head": graph.head[:nodes].copy(), "next": graph.next[: 2 * links].copy(),
+        "span_first": graph.span_first[: len(payments)].copy(), "span_count": graph.span_count[: len(payments)].copy(),
     }  # fmt: skip
     for place, one in enumerate(snapshots):
         arrays |= {f"{name}_{place}": getattr(one, name) for name in ("nodes", "community", "size", "fraud_share")}
-    out = io.BytesIO()
-    np.savez(out, **arrays)
-    return out.getvalue()
+
+    def packed() -> bytes:
+        out = io.BytesIO()
+        told: dict[str, Any] = {
+            "texts": np.frombuffer(_encode(texts), np.uint8),
+            "payments": np.fromiter(payments, np.int64, len(payments)),
+        }
+        np.savez(out, **told, **arrays)
+        return out.getvalue()
+
+    return packed
 
 
 def write(data: bytes, folder: Path) -> None:
@@ -107,6 +120,7 @@ def _restored(texts: _Texts, arrays: Any) -> Saved:
     graph.types, graph.labels, graph.newest_ms = texts.types, texts.labels, texts.newest_ms
     graph.nodes = {key: number for number, key in enumerate(texts.nodes)}
     graph.payments = {rank: number for number, rank in enumerate(arrays["payments"].tolist())}
+    graph.hashes = np.fromiter(map(text_hash, texts.nodes), np.int64, len(texts.nodes))
     for name in ("type_of", "head", "time", "rank", "payment", "ends", "next", "span_first", "span_count", "spans"):
         setattr(graph, name, arrays[name])
     graph.links, graph.spans_used = len(graph.time), len(graph.spans)

@@ -11,11 +11,12 @@ from control_stream.acks import Status
 from mitra.acks import ack_of
 from mitra.blueprint import Blueprint
 from mitra.dead_letter import DeadLetter
-from mitra.decide import Decided, Decider, State
+from mitra.decide import GRAPH, Decided, Decider, State
 from mitra.decision import Decision, encode_json
 from mitra.decode import Rejection
 from mitra.graph.records import Judged
 from mitra.graph.records import encode_record as encode_edge
+from mitra.graph_figures import GraphFigures
 from mitra.graph_gather import GraphGather
 from mitra.lineup import Lineup
 from mitra.messages import (
@@ -135,7 +136,7 @@ class DecideStage:
         self._deciders: dict[int, Decider] = {}
         self._graph = pipeline.graph
         self._gathers: dict[int, GraphGather] = {}
-        self._late_answers = 0
+        self._graph_figures = GraphFigures(subtask)
         self._decider(0)
 
     def _decider(self, number: int) -> Decider:
@@ -214,6 +215,8 @@ class DecideStage:
         self._observe_labels(out)
         contenders = (one for decider in self._deciders.values() for one in decider.lineup.contenders)
         out.figures += told + self._figures.due(self._clock()) + self._model_figures.due(self._clock(), contenders)
+        if self._graph is not None:
+            out.figures += self._graph_figures.due(self._clock())
         # Behind the parts of its batch: a marker says that none of an earlier revision comes after it.
         for message in control:
             if self._graph is not None and isinstance(message, Marker):
@@ -285,7 +288,7 @@ class DecideStage:
         gather = self._gather_of(bucket, state)
         overdue = gather.overdue(self._clock(), before_revision)
         collected = gather.collect(parts, answers, overdue, lambda key: state.decisions.get(key) is not None)
-        self._late_answers += collected.late
+        self._graph_figures.late_answers += collected.late
         for revision, ready in sorted(collected.ready.items()):
             batches = list({id(view): view.batch for one in ready for view, _ in one.parts}.values())
             decided = self._decider(revision).decide_ready(state, ready, self._clock)
@@ -312,6 +315,8 @@ class DecideStage:
         decider.commit(state, decided)
         if decider.has_rules:
             self._figures.decided(decided.first.values(), decided.judging_ms)
+        if self._graph is not None:
+            self._graph_figures.decided(decided.first.values(), GRAPH)
         for key in decided.first:
             for label in self._waiting.take(bucket, state.waiting, key):
                 self._join(out, state, key, label)

@@ -77,8 +77,10 @@ class Job:
         self._lookup = Lookup(pipeline.graph, buckets)
         self._service, self._loop = service, loop
         self.edges: list[Any] = []
+        self.figures: list[dict[str, Any]] = []
         self.deaf = False
-        """Whether the lookup answers nothing at all."""
+        """Whether answers are held back."""
+        self._held_back: list[tuple[int, bytes]] = []
 
     def payment(self, id: str, at: int, customer: str, device: str | None = None) -> list[dict[str, Any]]:
         """Take a payment; return the decisions that it brings."""
@@ -97,7 +99,10 @@ class Job:
         parts: dict[int, list[bytes]] = {}
         for bucket, message in self._intake.process(self._lane, [record], self._held):
             if bucket == self._buckets:
-                told = [] if self.deaf else self._loop.run_until_complete(self._lookup.look_up(message))
+                told = self._loop.run_until_complete(self._lookup.look_up(message))
+                if self.deaf:
+                    self._held_back += told
+                    continue
                 for target, blob in told:
                     parts.setdefault(target, []).append(blob)
                 continue
@@ -107,6 +112,15 @@ class Job:
             one
             for bucket, blobs in parts.items()
             for one in self._taken(self.decide.process(bucket, self._states[bucket], blobs))
+        ]
+
+    def deliver(self) -> list[dict[str, Any]]:
+        """Let the answers through that were held back; return the decisions that they bring."""
+        answers, self._held_back = self._held_back, []
+        return [
+            one
+            for bucket, blob in answers
+            for one in self._taken(self.decide.process(bucket, self._states[bucket], [blob]))
         ]
 
     def wait(self, ms: float) -> list[dict[str, Any]]:
@@ -120,6 +134,7 @@ class Job:
 
     def _taken(self, out: Output) -> list[dict[str, Any]]:
         assert out.letters == []
+        self.figures += [json.loads(one) for one in out.figures]
         records = [decode_record(value) for _, value in out.edges]
         self.edges += records
         self._loop.run_until_complete(self._service.ingest(records))

@@ -70,6 +70,10 @@ class Graph:
             return len({link.other for link in links if link.one == node})
         return len({link.one for link in links if link.other == node})
 
+    def links_within(self, node: Node, moment: int, over_ms: int, *, out: bool) -> int:
+        made = {(link.payment, link.one, link.other) for link in self.before(moment) if link.time_ms > moment - over_ms}
+        return sum(1 for _, one, other in made if (one if out else other) == node)
+
     def touching(self, nodes: Iterable[Node], moment: int) -> set[str]:
         """Known frauds among the payments that made links of some nodes."""
         wanted, frauds = set(nodes), self.frauds(moment)

@@ -73,6 +73,8 @@ def expected(graph: Graph, question: Question) -> list[float]:
                 found.append(graph.peers(node, moment, kind))
             case "fan_in" | "fan_out":
                 found.append(graph.fan(node, moment, over_ms, out=name == "fan_out"))
+            case "links_in" | "links_out":
+                found.append(graph.links_within(node, moment, over_ms, out=name == "links_out"))
             case "frauds_1_hop":
                 found.append(len(graph.touching({node}, moment)))
             case "frauds_2_hops":

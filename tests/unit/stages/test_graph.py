@@ -57,6 +57,21 @@ def test_without_the_graph_a_payment_is_decided_at_its_deadline_and_says_so(tmp_
         assert decision["features"] == {"cards_on_device": None, "ring": None}
 
 
+def test_what_went_without_the_graph_and_what_it_said_too_late_is_counted(tmp_path: Path) -> None:
+    with graph_job(tmp_path) as job:
+        job.payment("p0", 1_000, "C", "D")
+        job.deaf = True
+        job.payment("p1", 1_001, "C", "D")
+        assert len(job.wait(10_000)) == 1
+        assert job.deliver() == []
+        job.clock_ms += 5_000
+        assert job.deliver() == []
+        job.payment("p2", 1_002, "C", "D")
+        told = [one for one in job.figures if "late_answers" in one]
+        counts = [(one["payments"], one["degraded"], one["late_answers"]) for one in told]
+        assert [sum(column) for column in zip(*counts, strict=True)] == [2, 1, 1]
+
+
 def test_a_dead_service_is_no_answer_and_decides_at_once(tmp_path: Path) -> None:
     with graph_job(
         tmp_path, DEGREE, text=PIPELINE.replace("ADDRESS", "127.0.0.1:1").replace("timeout: 5s", "timeout: 1s")
