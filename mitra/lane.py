@@ -52,10 +52,7 @@ class Reached(NamedTuple):
 class Lane:
     """The state of a lane: its number, the greatest event time that it has seen, and the revision that it stamps.
 
-    Of the control topic everything before `read_to` is settled under that revision. All else isn't kept over a restore: `reached`
-    by topic and partition; `listened_ms`, for how long the lane has been looked at, and `looked_ms`, when it was last, on the wall
-    clock; what `listened_ms` was when the backlog at hand began, where it settles nothing for `opening_ms`, when events came last,
-    and when such came that lagged; and when they came last on the wall clock.
+    Of the control topic everything before `read_to` is settled under that revision. All else isn't kept over a restore.
     """
 
     number: int
@@ -63,13 +60,21 @@ class Lane:
     revision: int = 0
     read_to: int = 0
     reached: dict[tuple[int, int], Reached] = field(default_factory=dict, compare=False)
+    """By topic and partition."""
     listened_ms: float = field(default=0.0, compare=False)
-    looked_ms: float | None = field(default=None, compare=False)
+    """For how long the lane has been looked at."""
     began_ms: float | None = field(default=None, compare=False)
+    """What that was when the backlog at hand began,"""
     last_ms: float = field(default=0.0, compare=False)
+    """when events came last,"""
     lagged_ms: float = field(default=-math.inf, compare=False)
+    """and when such came last that had lain in their topic."""
+    looked_ms: float | None = field(default=None, compare=False)
+    """When the lane was looked at last, on the wall clock,"""
     heard_ms: float = field(default=0.0, compare=False)
+    """and when events came last."""
     opening_ms: int = field(default=IDLE_MS, compare=False)
+    """For so long behind the beginning of a backlog nothing is settled."""
     told: set[int] = field(default_factory=set, compare=False)
     """The buckets that were sent events since the lane was last looked at."""
 
@@ -112,7 +117,9 @@ class Lane:
     def settled_ms(self, now_ms: float) -> int:
         """Return the event time up to which nothing more is to be expected; 0 where that can't be told yet."""
         if self.idle:
-            return int(now_ms if self.began_ms is None else self.clock_ms + now_ms - self.heard_ms)
+            # Behind a backlog that has come to its end, how old its last event was says nothing any more.
+            lagged = self.began_ms is None or self.lagged_ms == self.last_ms
+            return int(now_ms if lagged else self.clock_ms + now_ms - self.heard_ms)
         if self.began_ms is None or self.listened_ms - self.began_ms < self.opening_ms:
             return 0
         return min(self._held(), default=self.clock_ms)

@@ -17,8 +17,8 @@ SILENT_MS = 600_000
 class Heard:
     """What a lane has told: its newest event time, how far it is settled, and who says so.
 
-    `heard_ms` is when it was last heard of by what it brought, on the wall clock, and `ahead_ms` how far events had come ahead of that
-    at most; mostly they are a little behind. They are None where it brought none. `idle`: the wall clock stands in for it.
+    `heard_ms` is when it was last heard of by what it brought, on the wall clock, and `ahead_ms` how far event time had come ahead of
+    that at most; mostly it is a little behind. They are None where that isn't known. `idle`: the wall clock stands in for it.
     """
 
     settled_ms: int = 0
@@ -41,9 +41,8 @@ class LaneClocks:
     def events(self, lane: int, clock_ms: int, settled_ms: int) -> None:
         """Hear of events of a lane."""
         if lane < self._count:
-            ahead_ms, heard = clock_ms - self._clock(), self.lanes.setdefault(lane, Heard())
-            heard.ahead_ms = ahead_ms if heard.ahead_ms is None else max(ahead_ms, heard.ahead_ms)
             self.told(lane, settled_ms, idle=False)
+            self._ahead(self.lanes[lane], clock_ms)
             self.labels(lane, clock_ms)
 
     def labels(self, lane: int, clock_ms: int) -> None:
@@ -58,6 +57,12 @@ class LaneClocks:
         if lane < self._count:
             heard = self.lanes.setdefault(lane, Heard())
             heard.settled_ms, heard.idle = max(heard.settled_ms, settled_ms), idle
+            if idle:
+                self._ahead(heard, settled_ms)
+
+    def _ahead(self, heard: Heard, time_ms: int) -> None:
+        ahead_ms = time_ms - self._clock()
+        heard.ahead_ms = ahead_ms if heard.ahead_ms is None else max(ahead_ms, heard.ahead_ms)
 
     def settled_ms(self) -> int | None:
         """Return the event time up to which no lane is expected to bring anything more; None where that isn't known of all."""

@@ -1,5 +1,5 @@
 """What doesn't come, over partitions that race, backlogs, standstills, kills and changes of parallelism: every absence is told under
-one id, and none wrongly.
+one id, and none wrongly; and a live feature is told until its window is empty.
 
 One seed makes the events, the order in which they are read, and the faults. A source brings something of every partition that has
 a backlog within `IDLE_MS` of beginning with it, and then leaves none alone for a minute; all else is left to the seed.
@@ -19,7 +19,7 @@ from mitra.event_time import time_text
 from mitra.held_records import HeldRecords
 from mitra.history import MemoryStore
 from mitra.lane import GRACE_MS, IDLE_MS, TICK_MS, Lane
-from mitra.messages import Alerts, decode
+from mitra.messages import Alerts, LiveValues, decode
 from mitra.pipeline import load_pipeline
 from mitra.stages.history import HistoryStage
 from mitra.stages.intake import FIELD_SEPARATOR, Intake
@@ -38,7 +38,7 @@ events:
   login: {decided: false, topic: logins, id: id, time: at, fields: {id: string, at: time, customer: string}}
   reset: {decided: false, topic: resets, id: id, time: at, fields: {id: string, at: time, customer: string}}
 entities: {customer: customer}
-features: {seen: 'count(by=customer, over="1h")'}
+features: {resets_5m: {expression: 'count(by=customer, over="5m", event=reset)', emit: on_change}}
 job: {lanes: 2, buckets: 4}
 """
 SILENT = {
@@ -77,6 +77,8 @@ class World:
         for event in self.events:
             self.topics[event["kind"], self.chance.randrange(2)].append(event)
         self.told: dict[tuple[str, int], set[str]] = {}
+        self.values: dict[str, tuple[int, float]] = {}
+        """By customer: as of when the live feature was told last, and its value."""
         # When the job starts, none of it has happened yet, or some, or all.
         self.now_ms = START + self.chance.choice((0.0, 8.0, 30.0)) * MINUTE
         self.intake = Intake(blueprint, clock=lambda: self.now_ms)
@@ -151,6 +153,12 @@ class World:
             stage = self.stages[bucket % len(self.stages)]
             for _, blob in stage.process(bucket, self.stores[bucket], (message,)):
                 told = decode(blob)
+                for _, value in told.records if isinstance(told, LiveValues) else ():
+                    record = json.loads(value)
+                    found = record["as_of"], record["value"]
+                    self.values[record["key"]] = max(
+                        found, self.values.get(record["key"], found), key=lambda one: one[0]
+                    )
                 for name, value in told.alerts if isinstance(told, Alerts) else ():
                     alert = json.loads(value)
                     assert alert["id"] == name
@@ -192,12 +200,17 @@ class World:
 
 
 @pytest.mark.parametrize("start", range(0, 120, 30))
-def test_every_absence_is_told_under_one_id_and_nothing_else_is(blueprint: Blueprint, start: int) -> None:
+def test_every_absence_is_told_under_one_id_and_nothing_else_is_and_live_features_end_where_they_should(
+    blueprint: Blueprint, start: int
+) -> None:
     found = 0
     for seed in range(start, start + 30):
         world = World(blueprint, seed)
         world.run()
         assert set(world.told) == world.wanted(), f"seed={seed}"
         assert all(len(ids) == 1 for ids in world.told.values()), f"seed={seed}"
+        # All resets have left the window by now.
+        values = {customer: value for customer, (_, value) in world.values.items()}
+        assert values == dict.fromkeys((one["customer"] for one in world.events), 0), f"seed={seed}"
         found += len(world.told)
     assert found > 60

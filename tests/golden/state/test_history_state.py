@@ -15,6 +15,7 @@ import pytest
 
 from mitra.history import History, MemoryStore, Plan, Result, sealing
 from mitra.schema import HistoryLimits, Labels
+from rules.plan import Pair
 from tests.factories.history import ENTITIES, LAYOUT, WHERES, aggregate, columns, notes, touches
 from tests.oracles.history import Label, PastEvent
 
@@ -125,3 +126,21 @@ def test_what_a_release_wrote_is_read(path: Path) -> None:
     for found_row, wanted_row in zip(found[2], wanted[2], strict=True):  # type: ignore[call-overload]
         for value, expected in zip(found_row, wanted_row, strict=True):
             assert value == (expected if expected == "missing" else pytest.approx(expected, rel=1e-12))
+
+
+@pytest.mark.usefixtures("_small_segments")
+def test_pairs_are_answered_from_bytes_that_know_nothing_of_them() -> None:
+    """They lie in no state: a history that is asked of them for the first time answers from the rows that were there."""
+    pair = Pair("login", ("payment",), "device")
+    asked = [
+        aggregate("mean", "customer", None, ("last", 10), event="payment", pair=pair),
+        aggregate("open", "customer", None, ("over", 3 * DAY), event="login", pair=pair),
+    ]
+    plan = Plan([*ASKED, *asked], LAYOUT, ENTITIES, PLAN.labels, PLAN.limits)
+    golden = json.loads(NEWEST.read_text(encoding="utf-8"))["bucket"]
+    filled = MemoryStore()
+    fill(History(plan, journal_events=40), filled)
+    stored = MemoryStore({key: base64.b64decode(data) for key, data in golden.items()})
+    found, wanted = answers(History(plan), stored), answers(History(plan), filled)
+    assert found == wanted
+    assert all(isinstance(value, float) for value in found[2][0][-len(asked) :])  # type: ignore[index]

@@ -91,3 +91,11 @@ def test_the_newest_time_is_known_when_all_lanes_brought_events() -> None:
     assert clocks.newest_ms() is None
     clocks.events(1, 8_000, 0)
     assert clocks.newest_ms() == 9_000
+
+
+def test_a_lane_on_the_wall_clock_holds_nobody_behind_it() -> None:
+    bucket = Bucket(1)
+    bucket.clocks.events(0, NOW_MS - 600_000, 0)  # the end of a backlog
+    assert bucket.clocks.now_ms() == NOW_MS - 600_000
+    bucket.clocks.told(0, NOW_MS, idle=True)
+    assert bucket.clocks.now_ms() == NOW_MS
