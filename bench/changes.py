@@ -118,14 +118,18 @@ class Pusher:
         taken: list[float] = []
         ended = threading.Event()
         began = time.monotonic() + after_s
+        failed: list[BaseException] = []
 
         def run() -> None:
-            while len(taken) != most:
-                number = len(taken) + 1
-                if ended.wait(max(0.0, began + number * seconds - time.monotonic())):
-                    return
-                rule = rules(1)[0] | {"id": CHANGING, "when": f"amount > {100_000 + number}"}
-                taken.append(self.push([{"change": "rule.put", "rule": rule}]))
+            try:
+                while len(taken) != most:
+                    number = len(taken) + 1
+                    if ended.wait(max(0.0, began + number * seconds - time.monotonic())):
+                        return
+                    rule = rules(1)[0] | {"id": CHANGING, "when": f"amount > {100_000 + number}"}
+                    taken.append(self.push([{"change": "rule.put", "rule": rule}]))
+            except BaseException as error:  # noqa: BLE001 - raised by who waits: a thread's SystemExit is nobody's
+                failed.append(error)
 
         thread = threading.Thread(target=run)
         thread.start()
@@ -134,6 +138,8 @@ class Pusher:
         finally:
             ended.set()
             thread.join()
+        if failed:
+            raise failed[0]
 
 
 def spread(taken: list[float]) -> dict[str, float]:
