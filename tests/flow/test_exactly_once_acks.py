@@ -11,8 +11,8 @@ from tests.factories.live import Payment, Reader, on_kafka, send, write_pipeline
 
 pytestmark = pytest.mark.flow
 
-SETTINGS = {"execution.checkpointing.interval": "30 min"}
-"""No checkpoint comes while the test runs: what waits for one isn't seen."""
+SETTINGS = {"execution.checkpointing.interval": "30 min", "execution.checkpointing.min-pause": "30 min"}
+"""No checkpoint comes while the test runs: what waits for one isn't seen. The first comes at random between pause and interval."""
 START_S = 480.0
 START_MS = 1_700_000_000_000
 
