@@ -20,7 +20,7 @@ from pyflink.table import Schema, StreamTableEnvironment
 
 from mitra.blueprint import Blueprint
 from mitra.history import JOURNAL_EVENTS
-from mitra.job_cep import write_matches
+from mitra.job_cep import let_go, write_matches
 from mitra.job_graph import look_up, split
 from mitra.job_keys import MAX_PARALLELISM, spread_keys
 from mitra.job_log import decided_schema, write_log
@@ -97,6 +97,7 @@ def build(env: StreamExecutionEnvironment, blueprint: Blueprint, history_cache_b
         topics = {MONITOR: blueprint.pipeline.topics.monitor}
         _write(env, tables, blueprint.pipeline, uids, "monitor", topics, _AT_LEAST_ONCE, source=WATCHED)
     write_matches(env, tables, blueprint, uids)
+    let_go(env)
     return uids
 
 
