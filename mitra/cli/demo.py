@@ -31,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the demo; 0 if every payment sent was answered."""
     from mitra.cli.console import print_json  # noqa: PLC0415 - `mitra --help` answers without these
+    from mitra.demo.beginning import put_live  # noqa: PLC0415
     from mitra.demo.screen import screen_for  # noqa: PLC0415
     from mitra.demo.tally import percentiles_ms  # noqa: PLC0415
     from mitra.demo.traffic import Traffic  # noqa: PLC0415
@@ -56,6 +57,7 @@ def run(args: argparse.Namespace) -> int:
             pipeline = load_pipeline(path, kafka.bootstrap)
             with topics_client(pipeline) as client:
                 client.create(needed_topics(pipeline))
+            put_live(pipeline, path.parent / "sequences")
             print(f"Kafka serves {kafka.bootstrap}; starting the job …", flush=True)
             job = LocalJob(path, pipeline, folder, brief=True)
             stack.callback(job.stop)
@@ -82,7 +84,10 @@ def run(args: argparse.Namespace) -> int:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    print(f"{tally.sent:,} payments sent, {tally.decided:,} decided, {tally.dead_letters:,} dead letters", flush=True)
+    print(
+        f"{tally.sent:,} payments and transfers sent, {tally.decided:,} decided, {tally.dead_letters:,} dead letters",
+        flush=True,
+    )
     if args.json:
         print_json(
             {

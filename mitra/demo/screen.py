@@ -31,6 +31,7 @@ def figures(tally: Tally, started: float) -> dict[str, str]:
         counts = dict(tally.outcomes)
         decided, sent, letters = tally.decided, tally.sent, tally.dead_letters
         caught, frauds = tally.frauds_flagged, tally.frauds_sent
+        alerts, told = tally.alerts, tally.last_alert
     percentiles = percentiles_ms(lately)
     seconds = max(min(WINDOW_S, time.monotonic() - started), 0.1)
     return {
@@ -40,6 +41,7 @@ def figures(tally: Tally, started: float) -> dict[str, str]:
         "flagged": f"{counts.get('block', 0):,} blocked, {counts.get('review', 0):,} to review",
         "frauds": f"{caught:,} of {frauds:,} flagged",
         "latency": "–" if percentiles is None else f"p50 {percentiles[0]:.0f} ms, p99 {percentiles[1]:.0f} ms",
+        "alerts": f"{alerts:,}" + (f", the last: {told['reason']}" if told else ""),
         "dead letters": f"{letters:,}",
     }
 
@@ -135,7 +137,7 @@ def flagged_table(rows: list[dict[str, Any]], console: Any, lines: int) -> Any:
             table.add_row(
                 Text(row["outcome"], style="red" if row["outcome"] == "block" else "yellow"),
                 *more,
-                f"{payment['amount']:,.2f} {payment['currency']}",
+                f"{payment['amount']:,.2f} {payment.get('currency', '')}",
                 Text(why(row)),
                 row["scenario"].replace("_", " "),
             )
@@ -145,8 +147,9 @@ def flagged_table(rows: list[dict[str, Any]], console: Any, lines: int) -> Any:
 
 
 def why(decision: dict[str, Any]) -> str:
-    """Return the features that raised a decision's score most, with their values, in one line."""
-    return ", ".join(_brief(reason) for reason in decision["reasons"]) or "–"
+    """Return what the rules say that fired, and the features that raised a decision's score most, with their values, in one line."""
+    fired = [rule["reason"] or rule["id"] for rule in decision["rules"]]
+    return ", ".join(fired + [_brief(reason) for reason in decision["reasons"]]) or "–"
 
 
 def _brief(reason: dict[str, Any]) -> str:

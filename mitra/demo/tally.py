@@ -25,6 +25,8 @@ class Tally:
     tenths_ms: Counter[int] = field(default_factory=Counter)
     """How many decisions took so many tenths of a millisecond, from produce to consume."""
     flagged: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=FLAGGED_SHOWN))
+    alerts: int = 0
+    last_alert: dict[str, Any] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
     _recent: deque[tuple[float, int]] = field(default_factory=deque)
 

@@ -1,4 +1,4 @@
-"""The demo's traffic: payments go out at their time, decisions come back, and both are counted."""
+"""The demo's traffic: payments and stories go out at their time, decisions and alerts come back, and all are counted."""
 
 import json
 import threading
@@ -6,6 +6,7 @@ import time
 from collections import deque
 from typing import Any
 
+from mitra.demo.stories import Stories
 from mitra.demo.tally import Tally
 from mitra.kafka_clients import producer, tail
 from mitra.pipeline import Pipeline
@@ -63,10 +64,12 @@ class Traffic:
 
     def _send(self) -> None:
         topic = self._pipeline.decided.topic
+        transfers = next(event.topic for event in self._pipeline.events if event.name == "transfer")
         labels = self._pipeline.labels
         due_labels: deque[tuple[float, Payment]] = deque()
         self._ready.wait()
         start_ms = int(time.time() * 1000)
+        stories = Stories(self._pipeline, start_ms)
         with producer(self._pipeline) as sender:
             for payment in live_payments(self._seed, self._rate, start_ms):
                 while (ahead_s := payment.event_time_ms / 1000 - time.time()) > 0:
@@ -75,11 +78,15 @@ class Traffic:
                 if self._stop_sending.is_set():
                     break
                 now = time.monotonic()
-                with self.tally.lock:
-                    self._sent_at[payment.transaction_id] = (now, payment)
-                    self.tally.sent += 1
-                    self.tally.frauds_sent += payment.is_fraud
+                self._sent(payment, now)
                 sender.send(topic, key=payment.key, value=payment.value)
+                moment_s = time.time() - start_ms / 1000
+                for other, key, value in stories.events(moment_s):
+                    sender.send(other, key=key, value=value)
+                transfer = stories.transfer(moment_s)
+                if transfer is not None:
+                    self._sent(transfer, now)
+                    sender.send(transfers, key=transfer.key, value=transfer.value)
                 if payment.is_fraud and labels is not None:
                     due_labels.append((now + LABEL_DELAY_S, payment))
                 while labels is not None and due_labels and due_labels[0][0] <= now:
@@ -87,9 +94,15 @@ class Traffic:
                     sender.send(labels.topic, value=reported.label(int(time.time() * 1000)))
             sender.flush()
 
+    def _sent(self, payment: Payment, now: float) -> None:
+        with self.tally.lock:
+            self._sent_at[payment.transaction_id] = (now, payment)
+            self.tally.sent += 1
+            self.tally.frauds_sent += payment.is_fraud
+
     def _read(self) -> None:
         topics = self._pipeline.topics
-        with tail(self._pipeline, topics.decisions, topics.dead_letters) as reader:
+        with tail(self._pipeline, topics.decisions, topics.dead_letters, topics.alerts) as reader:
             self._ready.set()
             while not self._stop_reading.is_set():
                 for messages in reader.poll(timeout_ms=100).values():
@@ -98,6 +111,9 @@ class Traffic:
                         for message in messages:
                             if message.topic == topics.dead_letters:
                                 self.tally.dead_letters += 1
+                            elif message.topic == topics.alerts:
+                                self.tally.alerts += 1
+                                self.tally.last_alert = json.loads(message.value)
                             else:
                                 self._note(message.value, now)
 

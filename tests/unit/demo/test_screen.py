@@ -20,6 +20,7 @@ def row(number: int) -> dict[str, Any]:
         "outcome": "block",
         "score": 0.98,
         "payment": payment,
+        "rules": [],
         "reasons": REASONS,
         "scenario": "compromised_terminal",
     }
@@ -55,8 +56,12 @@ def test_no_payment_is_no_row() -> None:
 
 
 def test_reasons_are_features_with_their_values() -> None:
-    assert why({"reasons": REASONS}) == "device_customers_7d=8, not country_changed, hours_since_last=0.00855"
-    assert why({"reasons": [{"feature": "amount", "value": 12345.6}, {"feature": "speed", "value": None}]}) == (
-        "amount=12,346, no speed"
+    assert (
+        why({"rules": [], "reasons": REASONS}) == "device_customers_7d=8, not country_changed, hours_since_last=0.00855"
     )
-    assert why({"reasons": []}) == "–"
+    assert why(
+        {"rules": [], "reasons": [{"feature": "amount", "value": 12345.6}, {"feature": "speed", "value": None}]}
+    ) == ("amount=12,346, no speed")
+    assert why({"rules": [], "reasons": []}) == "–"
+    fired = [{"id": "a", "reason": "900 from a new device"}, {"id": "b", "reason": ""}]
+    assert why({"rules": fired, "reasons": REASONS[:1]}) == "900 from a new device, b, device_customers_7d=8"
