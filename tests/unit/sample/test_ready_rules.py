@@ -7,7 +7,7 @@ from functools import cache
 
 import pytest
 
-from bench.ready_rules import IN_SHADOW, MEANT, Figures, measure
+from bench.ready_rules import IN_SHADOW, MEANT, RECALL, Figures, measure
 
 SEEDS = (41, 42, 43)
 
@@ -15,6 +15,12 @@ SEEDS = (41, 42, 43)
 @cache
 def figures(seed: int) -> Figures:
     return measure(seed, customers=400, days=36)
+
+
+def caught(rule: str) -> float:
+    """Return how much of what it is meant for a rule caught, over all seeds."""
+    found = [figures(seed) for seed in SEEDS]
+    return sum(one.caught[rule] for one in found) / sum(one.of[MEANT[rule]] for one in found)
 
 
 @pytest.mark.parametrize("rule", [rule for rule in MEANT if rule not in IN_SHADOW])
@@ -25,20 +31,14 @@ def test_nine_in_ten_of_what_a_rule_fires_on_are_frauds(rule: str) -> None:
     assert sum(one.right[rule] for one in found) >= 0.9 * fired
 
 
-def test_impossible_travel_is_caught() -> None:
-    found = [figures(seed) for seed in SEEDS]
-    of = sum(one.of["impossible_travel"] for one in found)
-    assert sum(one.caught["impossible-travel"] for one in found) >= 0.95 * of > 0
+@pytest.mark.parametrize("rule", RECALL)
+def test_impossible_travel_and_takeovers_are_caught(rule: str) -> None:
+    assert caught(rule) >= RECALL[rule]
 
 
 def test_awakened_accounts_are_caught_and_most_of_what_mules_get() -> None:
-    found = [figures(seed) for seed in SEEDS]
-    assert (
-        sum(one.caught["dormant-account"] for one in found)
-        >= 0.95 * sum(one.of["dormant_awakened"] for one in found)
-        > 0
-    )
-    assert sum(one.caught["mule-fan-in"] for one in found) >= 0.6 * sum(one.of["mule_fan_in"] for one in found) > 0
+    assert caught("dormant-account") >= 0.95
+    assert caught("mule-fan-in") >= 0.6
 
 
 @pytest.mark.parametrize("seed", SEEDS)
