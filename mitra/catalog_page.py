@@ -30,6 +30,17 @@ def page(catalog: Catalog) -> str:
     return "\n".join([*lines, *_live(catalog)]).rstrip() + "\n"
 
 
+def _profile(event: EventType) -> list[str]:
+    """Return how a profile's facts are asked; nothing of an event."""
+    if not event.facts:
+        return []
+    asked = _code(f'profile("{event.facts[0]}", by={event.by})')
+    return [
+        f"A profile: {asked} is what was told last, missing where that is older than {duration_text(event.max_age_ms)}.",
+        "",
+    ]
+
+
 def _event(event: EventType, catalog: Catalog) -> list[str]:
     decided = ", which is decided" if event.decided else ""
     lines = [
@@ -37,6 +48,7 @@ def _event(event: EventType, catalog: Catalog) -> list[str]:
         "",
         f"From the topic {_code(event.topic)}{decided}. Its times are those of {catalog.zone}.",
         "",
+        *_profile(event),
     ]
     roles = {event.id: "its id", event.time: "its time"}
     rows = []

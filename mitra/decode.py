@@ -92,6 +92,13 @@ def event_of(id_text: str, time_ms: int, values: tuple[Any, ...]) -> Event:
     return Event(id_text, time_ms, values, payload, content_hash - _WRAP if content_hash >= _SIGN else content_hash)
 
 
+def with_update_id(event: EventType, values: Sequence[Any]) -> tuple[Any, ...]:
+    """Return the values of a profile's message with an id made of its key and time: sent again, it is the same update."""
+    place, time = event.index[event.id], event.index[event.time]
+    key = "\x1f".join(map(str, values[place + 1 : time]))
+    return (*values[:place], f"{_xxh3(key.encode()):016x}@{values[time]}", *values[place + 1 :])
+
+
 def time_out_of_range(field: str, time_ms: int, now_ms: int | None, limits: Limits) -> Rejection | None:
     """Return why a time can't be an event's, or None if it can. Without `now_ms` only the absolute bounds hold."""
     if not EARLIEST_MS <= time_ms <= LATEST_MS:
@@ -146,6 +153,8 @@ class Decoder:
                 or (now_ms is not None and time_ms > now_ms + self._max_future_ms)
             ):
                 return self._explain(value, now_ms)
+            if values[self._id] is None:
+                values = with_update_id(self.event, values)
             id_value = values[self._id]
             payload = _encode(values)
             content_hash = _xxh3(payload)

@@ -15,6 +15,7 @@ from mitra.pipeline import DAY_MS, Delivery, Job, KafkaShape, Log, ModelChoice, 
 from mitra.pipeline_events import NAME, NAME_ALLOWED, TOPIC, TOPIC_ALLOWED, read_entities, read_events
 from mitra.pipeline_graph import read_graph
 from mitra.pipeline_labels import read_labels
+from mitra.pipeline_profiles import read_profiles
 from mitra.pipeline_texts import file_text
 from mitra.retrain.settings import read_retraining
 from mitra.schema import EventType, HistoryLimits, Labels, Limits
@@ -86,6 +87,7 @@ def _read(root: Section, directory: Path) -> Pipeline:
     zone = _zone(root)
     delivery = root.choice("delivery", ("at-least-once", "exactly-once"), "at-least-once")
     history = _history(root.section("history"))
+    events = read_profiles(root.section("profiles"), events, entities, name, history.max_window_ms)
     limits = _limits(root.section("limits"))
     job = _job(root.section("job"))
     control = root.section("control")
@@ -158,9 +160,14 @@ def _topics(section: Section, pipeline_name: str) -> Topics:
     return Topics(**names)
 
 
+def _section_of(event: EventType) -> str:
+    """Return the path of the section that an event type stands in."""
+    return f"profiles.{event.name}" if event.by else "cep" if event.derived else f"events.{event.name}"
+
+
 def _check_topics(root: Section, topics: Topics, events: tuple[EventType, ...], labels: Labels | None) -> None:
     """Refuse a topic that serves two purposes: what is written would be read back as something else."""
-    uses = [("cep.topic" if event.derived else f"events.{event.name}.topic", event.topic) for event in events]
+    uses = [(f"{_section_of(event)}.topic", event.topic) for event in events]
     uses += [(f"topics.{field.name}", getattr(topics, field.name)) for field in fields(Topics)]
     if labels:
         uses.append(("labels.topic", labels.topic))

@@ -42,7 +42,7 @@ def read_events(section: Section, pipeline_name: str) -> tuple[EventType, ...]:
     decided = [event.name for event in events if event.decided]
     if events and not decided:
         report.add("events", "found no decided event type; allowed: one or more", "write decided: true in it")
-    _check_same_types(events, report)
+    check_same_types(events, report)
     _check_same_roles([event for event in events if event.decided], report)
     return share_fields(events)
 
@@ -61,13 +61,14 @@ def _check_same_roles(decided: Sequence[EventType], report: Report) -> None:
             report.add(path, "is what expressions call the type of a decided event", "give the field another name")
 
 
-def _check_same_types(events: Iterable[EventType], report: Report) -> None:
+def check_same_types(events: Iterable[EventType], report: Report, last: str = "events") -> None:
+    """Refuse a field that has several types; `last` is the section of profiles, which stand behind the others."""
     first: dict[str, tuple[str, FieldType]] = {}
     for event in events:
         for field in event.fields:
             other, kind = first.setdefault(field.name, (event.name, field.type))
             if kind != field.type:
-                path = f"events.{event.name}.fields.{field.name}"
+                path = f"{last if event.by else 'events'}.{event.name}.fields.{field.name}"
                 message = f"found {found(field.type)}, but events.{other} has it as {found(kind)}"
                 report.add(path, message, "a field's name means one thing in all events: rename one, or use one type")
 
@@ -81,7 +82,7 @@ def _event(section: Section, name: str, pipeline_name: str, *, alone: bool) -> E
     time_format = read_time_format(section, "time_format")
     late_after_ms = section.duration_ms("late_after", 300_000, 0, 366 * 86_400_000)
     out_of_order_ms = section.duration_ms("out_of_order", 0, 0, 86_400_000)
-    fields = _fields(section.section("fields", required=True), id_name, time_name)
+    fields = read_fields(section.section("fields", required=True), id_name, time_name)
     section.close()
     if fields:
         _check_roles(section, fields, id_name, time_name)
@@ -117,7 +118,8 @@ def _gives_a_day(pattern: str) -> bool:
     return known and ((year and day) or bool(codes & set("c")))
 
 
-def _fields(section: Section, id_name: str, time_name: str) -> dict[str, Field]:
+def read_fields(section: Section, id_name: str, time_name: str) -> dict[str, Field]:
+    """Read the fields of a message by name."""
     fields: dict[str, Field] = {}
     for name in section:
         value = section.raw(name)

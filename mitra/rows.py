@@ -11,7 +11,16 @@ from decimal import Decimal
 from math import isfinite
 from typing import Any, Literal
 
-from mitra.decode import ID_CHARACTERS, INT64_MAX, INT64_MIN, Event, Rejection, event_of, time_out_of_range
+from mitra.decode import (
+    ID_CHARACTERS,
+    INT64_MAX,
+    INT64_MIN,
+    Event,
+    Rejection,
+    event_of,
+    time_out_of_range,
+    with_update_id,
+)
 from mitra.event_time import moment_ms, parser_of
 from mitra.schema import EventType, Field, Limits
 
@@ -56,6 +65,8 @@ def convert_row(
         if isinstance(checked, Rejection):
             return checked
         values.append(checked)
+    if event.by and values[event.index[event.id]] is None:
+        values = list(with_update_id(event, values))
     made = event_of(str(values[event.index[event.id]]), values[event.index[event.time]], tuple(values))
     return made if len(made.payload) <= limits.message_bytes else too_large(made, limits.message_bytes)
 

@@ -25,6 +25,9 @@ class Field:
     fixed: str | None = None
 
 
+UPDATE_ID = "update_id"
+"""The field that tells a profile's messages apart; where it is missing, it is made of the key and the time."""
+
 EVENT_NAME = "event"
 """What expressions call the type of a decided event, where several types are decided."""
 
@@ -40,8 +43,9 @@ class EventType:
     All decided types have the same `fields`, in one order, so that expressions and what is kept of a decision speak of one
     thing; those of them that a type's own messages have are `own`. `time_format` is `epoch_ms`, `epoch_s`, `iso8601` or a `strptime` pattern (read as UTC).
     `late_after_ms`: an event this much behind its lane's clock is scored and marked late. `out_of_order_ms`: so much later than
-    what came before it may one still be sent; what is absent is waited for as long. A `derived` type is what the job makes of the
-    others: it moves no clock, and counts only where it is named.
+    what came before it may one still be sent; what is absent is waited for as long. A `derived` type moves no clock, and counts
+    only where it is named: what the job makes of the others, and profiles. A profile is a type that says `by` which entity; its
+    facts are missing as soon as they are older than `max_age_ms`.
     """
 
     name: str
@@ -54,6 +58,8 @@ class EventType:
     late_after_ms: int = 300_000
     out_of_order_ms: int = 0
     derived: bool = False
+    by: str = ""
+    max_age_ms: int = 0
 
     @cached_property
     def by_name(self) -> dict[str, Field]:
@@ -69,6 +75,11 @@ class EventType:
     def own_names(self) -> frozenset[str]:
         """The names of the fields that its messages have."""
         return frozenset(field.name for field in self.own)
+
+    @cached_property
+    def facts(self) -> tuple[str, ...]:
+        """Of a profile what it tells: all fields behind its time."""
+        return tuple(field.name for field in self.fields[self.index[self.time] + 1 :]) if self.by else ()
 
     @cached_property
     def index(self) -> dict[str, int]:

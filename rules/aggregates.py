@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 UNKNOWN = Unknown("unknown", "?")
 LONGEST_PERIOD_MS = 7 * 86_400_000
-_INSIDE = {
+INSIDE = {
     "where=": ("an aggregate can't stand inside another", "where= asks only the stored event itself"),
     IN_STEP: (
         "a step can't ask an aggregate, which is known of the event that is decided alone",
@@ -47,7 +47,7 @@ def aggregate(checker: "Checker", found: ast.Call) -> Node:
     function = cast(Function, found.func.id)  # type: ignore[attr-defined]
     shape = AGGREGATES[function]
     if checker.scope.stored:
-        return checker.refuse(found, *_INSIDE[checker.scope.place])
+        return checker.refuse(found, *INSIDE[checker.scope.place])
     before = len(checker.source.problems)
     allowed = OPEN_OPTIONS if function == "open" else OPTIONS if shape.windowed else ("by", "where", "event")
     options = _options(checker, found, function, allowed)
@@ -143,7 +143,7 @@ def _node(
 def speed(checker: "Checker", found: ast.Call) -> Node:
     """Return the speed from the event before to this one; less than a second apart counts as a second."""
     if checker.scope.stored:
-        return checker.refuse(found, *_INSIDE[checker.scope.place])
+        return checker.refuse(found, *INSIDE[checker.scope.place])
     before = len(checker.source.problems)
     options = _options(checker, found, SPEED, ("by", "where", "event"))
     if len(checker.source.problems) > before:
@@ -186,7 +186,7 @@ def _options(checker: "Checker", found: ast.Call, function: str, allowed: tuple[
 
 
 def _history(checker: "Checker", found: ast.Call, function: str, options: Options) -> History | None:
-    entity = _entity(checker, found, function, options)
+    entity = entity_of(checker, found, function, options)
     if function == "open" or elapsed_in(found) is not None:
         return None if entity is None else _paired(checker, found, function, options, entity)
     event = event_of(checker, options["event"].value) if "event" in options else None
@@ -240,7 +240,8 @@ def _paired(checker: "Checker", found: ast.Call, function: str, options: Options
     return History(entity, chosen, _where(checker, options, events), events, pair)
 
 
-def _entity(checker: "Checker", found: ast.Call, function: str, options: Options) -> Entity | None:
+def entity_of(checker: "Checker", found: ast.Call, function: str, options: Options) -> Entity | None:
+    """Return the entity that by= names, None having noted why that is none."""
     known = checker.schema.entity_by_name
     listed = f"the entities are {', '.join(known)}" if known else "the pipeline has no entities"
     if "by" not in options:

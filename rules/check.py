@@ -14,10 +14,10 @@ from rules.grammar import (
     FUNCTIONS,
     GRAPH,
     INSTEAD,
-    LATER,
     MATCHED,
     MAX_TEXT,
     OPERATORS,
+    PROFILE,
     SPEED,
 )
 from rules.graph import graph
@@ -25,6 +25,7 @@ from rules.matched import matched_call
 from rules.names import IN_STEP, Scope, resolve, resolve_part
 from rules.parse import continues
 from rules.problems import Source, closest
+from rules.profile import profile
 from rules.scalars import scalar
 from rules.schema import ExpressionSchema
 from rules.tree import Constant, Node, NodeType, Unknown
@@ -248,10 +249,12 @@ class Checker:
             return graph(self, found)
         if name == MATCHED:
             return matched_call(self, found)
+        if name == PROFILE:
+            return profile(self, found)
         node = scalar(self, found)
         if node is not None:
             return node
-        hint = LATER.get(name) or INSTEAD.get(name.lower()) or closest(name, FUNCTIONS)
+        hint = INSTEAD.get(name.lower()) or closest(name, FUNCTIONS)
         is_name = name in self.scope.fields or name in self.scope.features
         what = f"{name} is no function" if is_name else f"unknown function {name}"
         return self.refuse(found.func, what, "" if is_name else hint)

@@ -93,6 +93,7 @@ OPTIONS = ("by", "over", "last", "delay", "where", "event")
 SPEED = "speed_kmh"
 GRAPH = "graph"
 MATCHED = "matched"
+PROFILE = "profile"
 SESSION = "session"
 ELAPSED = "elapsed"
 OPEN_OPTIONS = (*OPTIONS, "until", "id")
@@ -102,11 +103,8 @@ MAX_LAST = 1_000
 MAX_TEXT = 1_000
 """Characters of a text in quotes."""
 
-FUNCTIONS = (*SCALARS, *AGGREGATES, SPEED, GRAPH, MATCHED)
+FUNCTIONS = (*SCALARS, *AGGREGATES, SPEED, GRAPH, MATCHED, PROFILE)
 
-LATER = {
-    "profile": "facts from profiles can't be asked yet",
-}
 INSTEAD = {
     "len": "count(...) counts events; the length of a text can't be asked",
     "avg": "did you mean mean?",

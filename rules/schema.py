@@ -55,7 +55,10 @@ class ExpressionSchema:
         return {event.name: event for event in self.events}
 
     def with_history_of(self, entity: Entity) -> tuple[EventType, ...]:
-        """Return the event types that reach the entity's history: those that have all the fields of its key."""
+        """Return the event types that reach the entity's history: those that have all the fields of its key.
+
+        Profiles do so too, and are no events of the entity.
+        """
         return tuple(event for event in self.events if event.own_names.issuperset(entity.fields))
 
 

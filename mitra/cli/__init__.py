@@ -31,6 +31,7 @@ COMMANDS = {
     "rules": "rules of a running job: push files, list, change their mode, retire, roll back",
     "sequences": "sequences of events in a running job: push files, list, change their mode, retire, roll back",
     "lists": "block, allow and watch lists of a running job",
+    "profiles": "slow facts of customers and others, from a file to their topic",
     "explain": "one decision on one page: what decided it, why, and what is usual for whom it is about",
     "models": "models of a running job: push, list, promote, share, retire, roll back",
     "control": "what is live and who runs it, who changed what, the way back, what is live as files",

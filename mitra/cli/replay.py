@@ -101,6 +101,10 @@ def add_events(parser: argparse.ArgumentParser) -> None:
         "--events", nargs="+", default=[], action="extend", metavar="NAME=FILE|DIR",
         help="events of other types: login=logins.parquet, several times for several files; or a folder with files called as types",
     )  # fmt: skip
+    parser.add_argument(
+        "--profiles", nargs="+", default=[], action="extend", metavar="NAME=FILE|DIR", dest="events",
+        help="files of profiles, likewise: account=accounts.csv",
+    )  # fmt: skip
 
 
 def event_files(given: Sequence[str], pipeline: Pipeline) -> dict[str, list[Path]]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from mitra.decode import Event, Rejection, event_of
+from mitra.decode import Event, Rejection, event_of, with_update_id
 from mitra.errors import MitraError
 from mitra.replay.columns import Column, Mask, plain, read_column, times_ms
 from mitra.rows import TimeMs, convert_row, too_large
@@ -55,6 +55,10 @@ class TableReader:
 
     def _events(self, columns: list[list[Any]]) -> tuple[list[Event], list[tuple[int, Rejection, bytes]]]:
         event = self._event
+        if event.by and None in columns[event.index[event.id]]:
+            place = event.index[event.id]
+            rows = zip(*columns, strict=True)
+            columns[place] = [with_update_id(event, row)[place] if row[place] is None else row[place] for row in rows]
         ids, times = columns[event.index[event.id]], columns[event.index[event.time]]
         if event.by_name[event.id].type != "string":
             ids = [str(number) for number in ids]

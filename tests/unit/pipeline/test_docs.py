@@ -20,6 +20,7 @@ TEXT = (Path(__file__).parents[3] / "docs" / "pipeline.md").read_text(encoding="
 (EXAMPLE,) = re.findall(r"^```yaml\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 CHOSEN_BY_THE_FILE = {
     "events": "NAME",
+    "profiles": "NAME",
     "entities": "NAME",
     "features": "NAME",
     "kafka.properties": "NAME",
@@ -66,10 +67,10 @@ def asked(monkeypatch: pytest.MonkeyPatch, path: Path) -> set[str]:
     raw = Section.raw
 
     def note(self: Section, key: str, default: object = None) -> object:
-        place = re.sub(r"^events\.\w+", "events.NAME", self.path)
+        place = re.sub(r"^(events|profiles)\.\w+", r"\1.NAME", self.path)
         place = re.sub(r"\.fields\.\w+", ".fields.FIELD", place)
         place = re.sub(r"^(monitor\.checks|model\.segments\.thresholds)\.\w+", r"\1.NAME", place)
-        if place not in CHOSEN_BY_THE_FILE and place != "events.NAME.fields":
+        if place not in CHOSEN_BY_THE_FILE and not place.endswith(".NAME.fields"):
             found.add(f"{place}.{key}" if place else key)
         return raw(self, key, default)
 
@@ -138,6 +139,7 @@ def allowed(folder: Path, path: str, wrong: object) -> str:
     wanted = (
         path.replace("checks.NAME", "checks.amount")
         .replace("thresholds.NAME", "thresholds.AT")
+        .replace("profiles.NAME", "profiles.account")
         .replace("NAME", "payment")
         .replace("FIELD", "device_id")
     )
