@@ -43,6 +43,7 @@ RUNTIME = [
     "xxhash>=3.4,<5",
 ]
 NEO4J = ["neo4j>=5.26,<6"]  # the graph in a Neo4j database (mitra graph serve --store neo4j)
+MLFLOW = ["mlflow-skinny>=3,<4"]  # training runs and registered models; the client alone, no server
 DEVELOPMENT = [
     *NEO4J,
     "confluent-kafka>=2.5",  # drives the load in bench/
@@ -107,7 +108,7 @@ setup(
         "models.addresses": ["shipped/*"],
     },
     install_requires=RUNTIME,
-    extras_require={"dev": DEVELOPMENT, "neo4j": NEO4J},
+    extras_require={"dev": DEVELOPMENT, "neo4j": NEO4J, "mlflow": MLFLOW},
     entry_points={"console_scripts": ["mitra = mitra.cli:main"]},
     cmdclass={"build_py": BuildWithShippedFiles},
 )

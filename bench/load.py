@@ -28,7 +28,8 @@ class Spec(msgspec.Struct):
     """One run: `count` payments with ids `run-0` …, at `rate` a second or (None) as fast as possible.
 
     The first `warm_s` seconds don't count for latency. `start_ms` and `step_ms` say when the turn of each payment is, in event
-    time; without them it is the wall clock. `quiet_s`: give up when no decision has come for so long.
+    time; without them it is the wall clock. `quiet_s`: give up when no decision has come for so long. `whole`: every decision is
+    read, those without a model are counted, and of each the moment when it was due and its latency come out too.
     """
 
     bootstrap: str
@@ -43,6 +44,7 @@ class Spec(msgspec.Struct):
     start_ms: float | None = None
     step_ms: float = 0.0
     quiet_s: float = 30.0
+    whole: bool = False
 
 
 class Load:
@@ -57,6 +59,7 @@ class Load:
         self._received = 0
         self._duplicates = 0
         self._flagged = 0
+        self._without_model = 0
         self._inside: list[tuple[float, float, float]] = []
         self._sampled = 0
         self._ticks: list[tuple[float, int, int]] = []
@@ -159,12 +162,13 @@ class Load:
                     continue
                 received_at[number] = now
                 self._received += 1
-                if not number % _SAMPLE:
+                if self._spec.whole or not number % _SAMPLE:
                     self._note(message.value())
 
     def _note(self, value: bytes) -> None:
         decision = json.loads(value)
         self._sampled += 1
+        self._without_model += decision["model"] is None or "model" in decision["degraded"]
         self._flagged += decision["outcome"] != "allow"
         timing = decision["timing_ms"]
         self._inside.append((decision["latency_ms"], timing["history"], timing["decide"]))
@@ -191,6 +195,11 @@ class Load:
             due = start + np.arange(spec.count) / spec.rate
             counted = decided & (due >= start + spec.warm_s)
             found["latency_ms"] = percentiles((at - due)[counted] * 1000)
+            if spec.whole:
+                began = time.time() - time.perf_counter()
+                taken = ((at - due)[counted] * 1000).round(2)
+                found["moments"] = list(zip((due[counted] + began).round(4).tolist(), taken.tolist(), strict=True))
+                found["without_model"] = self._without_model
             found |= self._backlog()
         if self._inside:
             inside = np.array(self._inside)

@@ -6,6 +6,7 @@ from typing import Any
 
 from bench.changes import CHANGING, Pusher, rules, sequences, spread
 from bench.rig import Rig
+from bench.swaps import TREES, swaps_on_two
 
 Figures = dict[str, Any]
 LADDER = (2000, 3000, 4000, 5000, 6000, 7000, 8000)
@@ -23,10 +24,21 @@ class Lengths:
     hot_s: float = 60
     hot_drained: int = 150_000
     pushes: int = 200
+    swaps: int = 10
+    swapped_trees: int = TREES
 
 
 QUICK = Lengths(
-    fixed_s=30, sustained_s=30, ladder_s=12, warm_s=20, drained=60_000, hot_s=20, hot_drained=40_000, pushes=20
+    fixed_s=30,
+    sustained_s=30,
+    ladder_s=12,
+    warm_s=20,
+    drained=60_000,
+    hot_s=20,
+    hot_drained=40_000,
+    pushes=20,
+    swaps=4,
+    swapped_trees=400,
 )
 
 
@@ -152,6 +164,11 @@ def pushes_on_two(rig: Rig, lengths: Lengths) -> Figures:
     return {**about, **figures, "pushes": len(taken), "push_ms": spread(taken), "push_steps_ms": steps}
 
 
+def swaps(rig: Rig, lengths: Lengths) -> Figures:
+    """Swap the champion on two TaskManagers under 500 payments a second."""
+    return swaps_on_two(rig, swaps=lengths.swaps, trees=lengths.swapped_trees, warm_s=lengths.warm_s)
+
+
 @dataclass(frozen=True)
 class Scenario:
     """A measurement with its bars; `figures` are the columns of the table, as (heading, path)."""
@@ -200,5 +217,14 @@ SCENARIOS: dict[str, Scenario] = {
         "500 payments a second on two TaskManagers with a change every second",
         pushes_on_two,
         (Bar("a push acked by all: p99 ≤ 1 s", ("push_ms", "p99"), 1000),),
+    ),
+    "swaps": Scenario(
+        "10 swaps of the champion, one of 2,000 trees, under 500 payments a second on two TaskManagers",
+        swaps,
+        (
+            Bar("no decision lost", ("lost",), 0),
+            Bar("none without a model", ("without_model",), 0),
+            Bar("p99 in the second of each swap ≤ 100 ms", ("swap_p99_ms",), 100),
+        ),
     ),
 }

@@ -35,17 +35,17 @@ _NOW_S = 300
 _FRAUD = 0.02
 
 
-def scorer() -> Path:
+def scorer(trees: int = TREES) -> Path:
     """Return the model's folder, fitted now if it isn't there."""
-    recipe = f"2 {TREES} {DEPTH} {FLAGGED_SHARE} {_PART} {_PAST} {_NOW} {_NOW_S} {_FRAUD} {sorted(features().items())}"
+    recipe = f"2 {trees} {DEPTH} {FLAGGED_SHARE} {_PART} {_PAST} {_NOW} {_NOW_S} {_FRAUD} {sorted(features().items())}"
     folder = home() / "bench" / f"model-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
     if not (folder / "manifest.json").exists():
-        print(f"fitting {TREES} trees …", flush=True)
-        _fit(folder)
+        print(f"fitting {trees} trees …", flush=True)
+        _fit(folder, trees)
     return folder
 
 
-def _fit(folder: Path) -> None:
+def _fit(folder: Path, trees: int) -> None:
     now_ms = int(time.time() * 1000)
     start_ms = now_ms - 30 * DAY_MS
     with TemporaryDirectory(prefix="mitra-bench-") as temporary:
@@ -70,8 +70,8 @@ def _fit(folder: Path) -> None:
     names = [ModelFeature(name, kind) for name, kind in Revision(blueprint).feature_plan.types.items()]
     middle = len(x) * 800
     order = Order(
-        "bench", "bench", "1", Span(0, middle), Span(middle, len(x) * 1000),
-        parameters={"n_estimators": TREES, "max_depth": DEPTH},
+        "bench", "bench" if trees == TREES else f"bench-{trees}", "1", Span(0, middle), Span(middle, len(x) * 1000),
+        parameters={"n_estimators": trees, "max_depth": DEPTH},
         targets=Targets(flagged_share=FLAGGED_SHARE, block_precision=1.0),
         folds=2,
     )  # fmt: skip

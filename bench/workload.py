@@ -76,7 +76,8 @@ def write_pipeline(path: Path, job: dict[str, Any], model: Path | None = None, *
     """Write the pipeline file with the settings `job`, the folder of its model, and a log beside it; return its path."""
     lines = [_HEAD.rstrip(), "features:", *(f"  {name}: '{text}'" for name, text in features().items())]
     if model is not None:
-        lines += ["model:", f"  path: {model}"]
+        # One that is put has its time measured while everything else runs too.
+        lines += ["model:", f"  path: {model}", "limits:", "  model_us: 20000"]
     if job:
         lines += ["job:", *(f"  {name}: {value}" for name, value in job.items())]
     if log:

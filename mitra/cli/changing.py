@@ -119,8 +119,12 @@ def open_session(args: argparse.Namespace) -> Iterator[Session]:
 def make(
     args: argparse.Namespace,
     wanted: "Sequence[Wanted] | Callable[[Session], Sequence[Wanted]]",
+    told: list[dict[str, Any]] | None = None,
 ) -> int:
-    """Make changes and tell; 1 if one is refused, or isn't active everywhere in time."""
+    """Make changes and tell; 1 if one is refused, or isn't active everywhere in time.
+
+    With --json the document goes to `told` where that is given, for a command that prints more than what became of a change.
+    """
     from mitra.control.changes import Signature, plan  # noqa: PLC0415
 
     timeout_s = _timeout_s(args)
@@ -131,7 +135,7 @@ def make(
         found = wanted(session) if callable(wanted) else wanted
         planned = plan(session.replay, found, by, to_file=args.output is not None)
         if args.output is None:
-            return _send(args, session, planned, timeout_s)
+            return _send(args, session, planned, timeout_s, told)
     return _write(args, planned)
 
 
@@ -169,12 +173,22 @@ def _timeout_s(args: argparse.Namespace) -> float | None:
     return timeout_ms / 1000 if args.wait else None
 
 
-def _send(args: argparse.Namespace, session: Session, planned: "Plan", timeout_s: float | None) -> int:
+def _send(
+    args: argparse.Namespace,
+    session: Session,
+    planned: "Plan",
+    timeout_s: float | None,
+    told: list[dict[str, Any]] | None = None,
+) -> int:
     from mitra.control.push import push  # noqa: PLC0415
 
     if planned.refused:
         raise _refusals(planned)
     pushed = push(session.pipeline, session.topics, session.replay, planned, timeout_s)
+    if args.json:
+        document = _document(planned, pushed)
+        print_json(document) if told is None else told.append(document)
+        return 0 if pushed.done else 1
     return _tell(args, planned, pushed, session.pipeline.history)
 
 
@@ -224,9 +238,6 @@ def _whole_text(limits: HistoryLimits) -> str:
 def _tell(args: argparse.Namespace, planned: "Plan", pushed: "Pushed", limits: HistoryLimits) -> int:
     from mitra.control.push import why_not  # noqa: PLC0415
 
-    if args.json:
-        print_json(_document(planned, pushed))
-        return 0 if pushed.done else 1
     rows = [(*_row(one), str(one.revision), _state(one, pushed)) for one in pushed.sent]
     rows += [(one.kind, one.about, "", "", "unchanged") for one in planned.unchanged]
     print_table(("change", "of", "version", "revision", "state"), rows)

@@ -15,7 +15,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     action = add_actions(parser)
     push = action("push", "put a model as a shadow, once every worker has loaded it", _push)
     push.add_argument(
-        "artefact", metavar="URI", help="its folder, as the job's workers reach it: a path, or what fsspec opens"
+        "artefact",
+        metavar="URI",
+        help="its folder, as the job's workers reach it: a path, or what fsspec opens; or models:/NAME/VERSION of MLflow",
     )
     action("list", "the live models, what they are used for, and what they cost lately", _list, changes=False)
     show = action("show", "one live model: where it lies, what it reads, who changed it", _show, changes=False)
@@ -45,6 +47,10 @@ def _push(args: argparse.Namespace) -> int:
     from mitra.model_fetch import describe  # noqa: PLC0415
 
     uri = args.artefact if "://" in args.artefact else str(Path(args.artefact).absolute())
+    if args.artefact.startswith("models:/"):
+        from mitra.mlflow_store import artefact_uri  # noqa: PLC0415 - an extra
+
+        uri = artefact_uri(args.artefact)
     manifest, sha256 = describe(uri)
     features = [feature.name for feature in manifest.features]
     body = {"name": manifest.name, "version": manifest.version, "uri": uri, "sha256": sha256, "features": features}

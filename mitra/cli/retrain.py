@@ -48,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=True,
         help="put it into the job (default), or only write it",
     )
+    parser.add_argument("--mlflow", metavar="EXPERIMENT", help="log what ships to MLflow and register it there")
     parser.add_argument("--watch", action="store_true", help="go on: on a drift or quality alarm, and by schedule")
 
 
@@ -81,10 +82,23 @@ def _once(args: argparse.Namespace, pipeline: Pipeline, log: Path, as_of_ms: int
             pipeline, log, as_of_ms=as_of_ms, champion=champion, why=why, labels=tuple(args.labels),
             label_delay_ms=label_delay_ms(args.label_delay),
         )  # fmt: skip
-    _tell(args, came)
-    if came.artefact is None:
-        return 1
-    return _push(args, pipeline, came, why) if args.push else 0
+    pushed: list[dict[str, Any]] = []
+    registered: str | None = None
+    if not args.json:
+        _tell(came)
+    try:
+        if came.artefact is None:
+            return 1
+        if args.mlflow is not None:
+            from mitra.mlflow_store import log_model  # noqa: PLC0415 - an extra
+
+            registered = log_model(came.artefact, args.mlflow)
+            if not args.json:
+                print(f"registered as {registered}")
+        return _push(args, pipeline, came, why, pushed) if args.push else 0
+    finally:
+        if args.json:
+            print_json({**_document(came), "registered": registered, "pushed": pushed})
 
 
 @contextmanager
@@ -111,7 +125,7 @@ def _champion(args: argparse.Namespace, pipeline: Pipeline) -> "Iterator[Model |
     yield None if path is None else load_model(path)
 
 
-def _push(args: argparse.Namespace, pipeline: Pipeline, came: Came, why: str) -> int:
+def _push(args: argparse.Namespace, pipeline: Pipeline, came: Came, why: str, pushed: list[dict[str, Any]]) -> int:
     """Put the model, then make it what the pipeline says."""
     from mitra.control.changes import Wanted  # noqa: PLC0415
     from mitra.model_fetch import describe  # noqa: PLC0415
@@ -123,13 +137,13 @@ def _push(args: argparse.Namespace, pipeline: Pipeline, came: Came, why: str) ->
     put = {"name": manifest.name, "version": manifest.version, "uri": str(came.artefact.absolute()), "sha256": sha256}
     args.reason = f"retrained because of {why}: {_figures(came)}"
     args.id = args.effective_at = args.output = None
-    status = make(args, [Wanted("model.put", str(came.reference), {**put, "features": features})])
+    status = make(args, [Wanted("model.put", str(came.reference), {**put, "features": features})], pushed)
     if status or settings.becomes == "shadow":
         return status
     mode: dict[str, Any] = {"model": came.reference, "mode": settings.becomes}
     if settings.percent is not None:
         mode["percent"] = settings.percent
-    return make(args, [Wanted("model.mode", str(came.reference), mode)])
+    return make(args, [Wanted("model.mode", str(came.reference), mode)], pushed)
 
 
 def _figures(came: Came) -> str:
@@ -141,19 +155,20 @@ def _figures(came: Came) -> str:
     return f"average precision {came.judged.challenger['average_precision']:.4f} against {held} on {came.test}"
 
 
-def _tell(args: argparse.Namespace, came: Came) -> None:
-    if args.json:
-        print_json({
-            "better": came.artefact is not None,
-            "model": came.reference,
-            "artefact": None if came.artefact is None else str(came.artefact),
-            "champion": came.champion,
-            "test": came.test,
-            **{name: value for name, value in dataclasses.asdict(came.judged).items() if name in ("rows", "frauds")},
-            "challenger_measured": came.judged.challenger,
-            "champion_measured": came.judged.champion,
-        })  # fmt: skip
-        return
+def _document(came: Came) -> dict[str, Any]:
+    return {
+        "better": came.artefact is not None,
+        "model": came.reference,
+        "artefact": None if came.artefact is None else str(came.artefact),
+        "champion": came.champion,
+        "test": came.test,
+        **{name: value for name, value in dataclasses.asdict(came.judged).items() if name in ("rows", "frauds")},
+        "challenger_measured": came.judged.challenger,
+        "champion_measured": came.judged.champion,
+    }
+
+
+def _tell(came: Came) -> None:
     print(f"{_figures(came)}: {came.judged.rows:,} payments, {came.judged.frauds:,} frauds")
     print(f"{came.reference} → {came.artefact}" if came.artefact else "the champion stays")
 

@@ -71,6 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--transactions", metavar="FILE", type=Path, nargs="+", help="the replayed files, to measure cards with --card"
     )
     parser.add_argument("--card", metavar="ENTITY", help="the entity that is a card: adds card precision@100")
+    parser.add_argument("--mlflow", metavar="EXPERIMENT", help="log the run to MLflow and register the model there")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
@@ -88,8 +89,14 @@ def run(args: argparse.Namespace) -> int:
         data = _read(pipeline, args, labels, cards, order, progress)
         trained = train(data, order, progress)
     write_artefact(args.output, trained.manifest, trained.model, overwrite=args.overwrite)
-    _tell(args, trained, data.unlabelled)
+    _tell(args, trained, data.unlabelled, None if args.mlflow is None else _registered(args))
     return 0
+
+
+def _registered(args: argparse.Namespace) -> str:
+    from mitra.mlflow_store import log_model  # noqa: PLC0415 - an extra
+
+    return log_model(args.output, args.mlflow)
 
 
 def _order(pipeline: Pipeline, args: argparse.Namespace, label_delay_ms: int) -> "Order":
@@ -198,7 +205,7 @@ def _progress() -> Iterator["Progress"]:
         yield show
 
 
-def _tell(args: argparse.Namespace, trained: "Trained", unlabelled: int) -> None:
+def _tell(args: argparse.Namespace, trained: "Trained", unlabelled: int, registered: str | None) -> None:
     manifest = trained.manifest
     found = {
         "model": f"{manifest.name}@{manifest.version}",
@@ -209,6 +216,7 @@ def _tell(args: argparse.Namespace, trained: "Trained", unlabelled: int) -> None
         "not_yet_known": trained.not_yet_known,
         "thresholds": msgspec.to_builtins(manifest.thresholds),
         "metrics": manifest.metrics,
+        **({} if registered is None else {"registered": registered}),
     }
     if args.json:
         print_json(found)
@@ -223,6 +231,8 @@ def _tell(args: argparse.Namespace, trained: "Trained", unlabelled: int) -> None
             [f"{outcome} {name}", _show(value), _show(held_out[outcome][name])] for name, value in measures.items()
         ]
     print_table(["metric", "test", "held out"], rows, title=f"{found['model']} → {args.output}")
+    if registered is not None:
+        print(f"registered as {registered}")
     for name, why in (
         ("unlabelled", "no label"),
         ("not_yet_known", "a label not yet known when the test window begins"),
