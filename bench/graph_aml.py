@@ -7,7 +7,8 @@ Five folds; what is made from labels sees the labels of other folds only, for tr
 import argparse
 import io
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import combinations_with_replacement
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +18,16 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 from xgboost import XGBClassifier
 
-from mitra.graph.columns import Columns
+from mitra.graph.columns import Columns, node_key
 from mitra.graph.community import Communities, find_communities
 from mitra.graph.embedded import link_table
-from mitra.graph.features import COMMUNITY, all_columns
+from mitra.graph.features import COMMUNITY, Column, all_columns
 from mitra.graph.measure import Measurer
 from mitra.graph.questions import Question
-from mitra.graph.records import Edges, Judged, Link, Record
+from mitra.graph.records import Edges, Judged, Link
 from mitra.hashing import text_hash
 
+FOLDS = 5
 STEP_MS = 86_400_000
 WINDOWS_MS = tuple(days * STEP_MS for days in (7, 30, 90, 366))
 ALL = [
@@ -49,30 +51,63 @@ def read(path: Path) -> tuple[Any, Any]:
     return tables["nodes.csv"], tables["transactions.csv"]
 
 
-def features(transfers: Any, accounts: list[str], frauds: set[str], moments: Sequence[int] = ()) -> np.ndarray:
-    """Return the features of all accounts as of the end, knowing some of the frauds; then as of each of some moments, in steps."""
-    sources, targets, times = (transfers.column(name).to_pylist() for name in ("sourceNodeId", "targetNodeId", "time"))
-    records: list[Record] = []
-    for number, (source, target, time) in enumerate(zip(sources, targets, times, strict=True)):
-        id = str(number)
-        records.append(Edges(id, time * STEP_MS, [Link("account", str(source), "account", str(target))]))
-        if str(source) in frauds and str(target) in frauds:
-            records.append(Judged(id, fraud=True, known_at=time * STEP_MS, version=1))
-    graph = Columns()
-    graph.add(records)
-    end_ms = graph.newest_ms + 1
-    questions = [Question("account", one, end_ms) for one in accounts]
-    values = Measurer(graph).answer(questions, ALL).values
-    communities = Communities([find_communities(link_table(graph, graph.newest_ms), graph.newest_ms)])
-    asked = {one.name: place for place, one in enumerate(ALL) if one.name in COMMUNITY}
-    keys = [text_hash(f"account\x1f{one}") for one in accounts]
-    communities.fill(values, asked, keys, [end_ms] * len(accounts))
-    measurer = Measurer(graph)
-    before = [
-        measurer.answer([Question("account", one, moment * STEP_MS) for one in accounts], ALL).values
-        for moment in moments
-    ]
-    return np.hstack([values, *before])
+class Accounts:
+    """All transfers in a graph, whose labels are put on and taken off again."""
+
+    def __init__(self, transfers: Any, accounts: list[str]) -> None:
+        """Take the transfers; nobody is known to be a fraud."""
+        columns = ("sourceNodeId", "targetNodeId", "time")
+        self._transfers = list(zip(*(transfers.column(name).to_pylist() for name in columns), strict=True))
+        self._accounts = accounts
+        self._graph = Columns()
+        self._graph.add(
+            Edges(str(number), time * STEP_MS, [Link("account", str(source), "account", str(target))])
+            for number, (source, target, time) in enumerate(self._transfers)
+        )
+
+    def know(self, frauds: set[str]) -> None:
+        """Judge the transfers between these accounts as frauds, and no others."""
+        graph = self._graph
+        graph.labels.clear()
+        graph.span_count[:] = 0
+        graph.spans_used = 0
+        graph.add(
+            Judged(str(number), fraud=True, known_at=time * STEP_MS, version=1)
+            for number, (source, target, time) in enumerate(self._transfers)
+            if str(source) in frauds and str(target) in frauds
+        )
+
+    def values(self, columns: Sequence[Column]) -> np.ndarray:
+        """Return the features of all accounts as of the end."""
+        graph = self._graph
+        moment_ms = graph.newest_ms + 1
+        questions = [Question("account", one, moment_ms) for one in self._accounts]
+        values = Measurer(graph).answer(questions, columns).values
+        asked = {one.name: place for place, one in enumerate(columns) if one.name in COMMUNITY}
+        if asked:
+            communities = Communities([find_communities(link_table(graph, graph.newest_ms), graph.newest_ms)])
+            keys = [text_hash(node_key("account", one)) for one in self._accounts]
+            communities.fill(values, asked, keys, [moment_ms] * len(keys))
+        return values
+
+
+def known_to(accounts: list[str], fraud: np.ndarray, fold_of: np.ndarray, hidden: set[int]) -> set[str]:
+    """Return the frauds outside of some folds."""
+    return {one for one, bad, fold in zip(accounts, fraud, fold_of, strict=True) if bad and fold not in hidden}
+
+
+def ranked(rows_for: Callable[[int], np.ndarray], fraud: np.ndarray, fold_of: np.ndarray) -> np.ndarray:
+    """Return the score of each account from a model that never saw its fold; `rows_for(fold)` are all rows as it may see them."""
+    scores = np.zeros(len(fraud))
+    for fold in range(FOLDS):
+        rows, train = rows_for(fold), fold_of != fold
+        model = XGBClassifier(
+            n_estimators=200, max_depth=4, learning_rate=0.06, subsample=0.8, colsample_bytree=0.7, min_child_weight=2,
+            n_jobs=1,
+        )  # fmt: skip
+        model.fit(rows[train], fraud[train])
+        scores[~train] = model.predict_proba(rows[~train])[:, 1]
+    return scores
 
 
 def main() -> None:
@@ -83,42 +118,35 @@ def main() -> None:
     nodes, transfers = read(args.file)
     accounts = [str(one) for one in nodes.column("nodeid").to_pylist()]
     fraud = np.array(nodes.column("isFraud").to_pylist(), dtype=np.int64)
-    folds = StratifiedKFold(5, shuffle=True, random_state=args.seed)
-    place = np.zeros(len(accounts), dtype=np.int64)
-    for number, (_, test) in enumerate(folds.split(fraud, fraud)):
-        place[test] = number
-    known = [
-        {one for one, fold, bad in zip(accounts, place, fraud, strict=True) if bad and fold not in out}
-        for out in [{a} | {b} for a in range(5) for b in range(5)]
+    fold_of = np.zeros(len(accounts), dtype=np.int64)
+    for fold, (_, test) in enumerate(StratifiedKFold(FOLDS, shuffle=True, random_state=args.seed).split(fraud, fraud)):
+        fold_of[test] = fold
+    graph = Accounts(transfers, accounts)
+    structure = [one for one in ALL if one.name not in OF_LABELS]
+    shape = graph.values(structure)
+    degrees = [place for place, one in enumerate(structure) if one.over_ms == WINDOWS_MS[-1]]
+    labelled = [one for one in ALL if one.name in OF_LABELS]
+    # A row never sees its own fold's labels, and nobody sees those of the fold that is tested.
+    seen = {}
+    for one, other in combinations_with_replacement(range(FOLDS), 2):
+        graph.know(known_to(accounts, fraud, fold_of, {one, other}))
+        seen[one, other] = graph.values(labelled)
+
+    def with_labels(fold: int) -> np.ndarray:
+        told = np.empty((len(accounts), len(labelled)))
+        for other in range(FOLDS):
+            told[fold_of == other] = seen[min(fold, other), max(fold, other)][fold_of == other]
+        return np.hstack([shape, told])
+
+    kinds: list[tuple[str, Callable[[int], np.ndarray]]] = [
+        ("in- and out-degrees", lambda _: shape[:, degrees]),
+        ("structure", lambda _: shape),
+        ("all", with_labels),
     ]
-    table = [features(transfers, accounts, one) for one in known]
-    moments = range(15, 150, 15)
-    over_time = features(transfers, accounts, set(), moments)[:, len(ALL) :]
-    structure = [column for column, one in enumerate(ALL) if one.name not in OF_LABELS]
-    degrees = [
-        column for column, one in enumerate(ALL) if one.name in {"fan_in", "fan_out"} and one.over_ms == WINDOWS_MS[-1]
-    ]
-    for name, columns in (("in- and out-degrees", degrees), ("structure", structure), ("all", list(range(len(ALL))))):
-        scores = np.zeros(len(accounts))
-        for fold in range(5):
-            rows = np.empty((len(accounts), len(ALL)))
-            for other in range(5):
-                # A row never sees its own fold's labels, and nobody sees those of the fold that is tested.
-                rows[place == other] = table[5 * fold + other][place == other]
-            rows = np.hstack([rows, over_time])
-            train = place != fold
-            model = XGBClassifier(
-                n_estimators=200,
-                max_depth=4,
-                learning_rate=0.05,
-                subsample=0.8,
-                colsample_bytree=0.8,
-                n_jobs=1,
-                random_state=args.seed,
-            )
-            model.fit(rows[train][:, columns], fraud[train])
-            scores[~train] = model.predict_proba(rows[~train][:, columns])[:, 1]
-        print(f"{name:22} AUC {roc_auc_score(fraud, scores):.4f}  AP {average_precision_score(fraud, scores):.4f}")
+    for name, rows_for in kinds:
+        scores = ranked(rows_for, fraud, fold_of)
+        auc, precision = roc_auc_score(fraud, scores), average_precision_score(fraud, scores)
+        print(f"{name:22} AUC {auc:.4f}  AP {precision:.4f}", flush=True)
 
 
 if __name__ == "__main__":
