@@ -3,6 +3,8 @@
 import gc
 import sys
 
+from operators.background import yield_to_payments
+
 SWITCH_INTERVAL_S = 5e-5
 """Operators share the interpreter's lock. Handing it over after 50 µs instead of 5 ms keeps a small batch from waiting for a
 large one (16 % less time a transaction where it was measured)."""
@@ -15,6 +17,7 @@ so much rarer it saves 10 to 25 % of a transaction's time (`python -m bench.stag
 def settle() -> None:
     """Set the interpreter when an operator has opened: what it compiled and loaded is never looked through again."""
     sys.setswitchinterval(SWITCH_INTERVAL_S)
+    yield_to_payments()
     gc.set_threshold(*GC_THRESHOLDS)
     gc.collect()
     gc.freeze()
