@@ -4,6 +4,7 @@ import asyncio
 import logging
 import multiprocessing
 import os
+import threading
 from collections.abc import Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 
@@ -21,8 +22,17 @@ NICE = 10
 """Communities are found at a lower priority: the answers that a payment waits for come first."""
 
 
-def _give_way() -> None:
+def give_way() -> None:
+    """Begin a process that finds communities: behind what answers, and not for longer than that lives, even if it is killed."""
     os.nice(NICE)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(0)
 
 
 class GraphService:
@@ -63,7 +73,7 @@ class GraphService:
     async def keep_finding(self, every_s: float) -> None:
         """Find communities every so often, in a process of their own, until cancelled."""
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(1, mp_context=context, initializer=_give_way) as executor:
+        with ProcessPoolExecutor(1, mp_context=context, initializer=give_way) as executor:
             while True:
                 try:
                     snapshot = await self.find(executor)
