@@ -1,15 +1,15 @@
 """What works in a task manager beside the payments, and lets them go first: the JVM's compilers, RocksDB's compaction.
 
-A payment needs a core for a millisecond, a compaction for a second and the compilers for minutes after a start. Where there
-are no cores to spare, the kernel would share them evenly among all; with a higher nice value these take what is left. They
-are starved of nothing for long: at nice 10 a thread still gets a tenth of a busy core, at 5 a quarter.
+A payment needs a core for a millisecond, a compaction for two seconds and the compilers for minutes after a start. Where there
+are no cores to spare, the kernel would share them evenly among all; with a higher nice value these take what is left. Where
+nothing is left for minutes, compaction falls behind until RocksDB holds the histories up for it: then it has the cores.
 """
 
 import os
 import threading
 from pathlib import Path
 
-NICE = {"C1 CompilerThre": 5, "C2 CompilerThre": 10, "G1 Conc#0": 5, "rocksdb:low": 5}
+NICE = {"C1 CompilerThre": 5, "C2 CompilerThre": 19, "Flink-RocksDBSt": 10, "G1 Conc#0": 5, "rocksdb:low": 19}
 """By the thread's name as the kernel keeps it: 15 characters."""
 
 LOOK_S = 5.0
