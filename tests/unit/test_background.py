@@ -58,7 +58,7 @@ def test_one_that_was_seen_is_left_as_it_is() -> None:
 
 
 def test_one_that_waits_already_is_not_pushed_ahead() -> None:
-    with thread("rocksdb:low") as number:
+    with thread("Flink-RocksDBSt") as number:
         os.setpriority(os.PRIO_PROCESS, number, 15)
         lower(set())
         assert os.getpriority(os.PRIO_PROCESS, number) == 15
