@@ -14,14 +14,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from bench.graph_lookup import payer
-from bench.rig import ROOT
+from bench.rig import ROOT, Running
 from mitra.local.job import LocalJob
 from mitra.local.kafka import LocalKafka
 from mitra.local.ports import LOOPBACK, free_ports
@@ -116,7 +115,7 @@ class Service:
 
 
 @dataclass
-class GraphRig:
+class GraphRig(Running):
     """What runs, for a `with` block. `data` is the service's folder, with a graph or without one."""
 
     customers: int
@@ -125,14 +124,6 @@ class GraphRig:
     data: Path | None = None
     paid: int = 0
     _stack: ExitStack = field(default_factory=ExitStack)
-
-    def __enter__(self) -> Self:
-        try:
-            self._start()
-        except BaseException:
-            self._stack.close()
-            raise
-        return self
 
     def _start(self) -> None:
         folder = Path(self._stack.enter_context(TemporaryDirectory(prefix="mitra-graph-")))
@@ -163,11 +154,6 @@ class GraphRig:
         self._stack.callback(self.job.stop)
         self.job.start()
         self._numbers = np.random.default_rng(7)
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stack.close()
 
     def begin(self, rate: int, seconds: float) -> "Run":
         """Begin to pay; `finish` of what this returns waits for the end."""

@@ -35,7 +35,29 @@ PRELOAD_DAYS = 30
 _KAFKA = {"log.retention.ms": "86400000", "log.retention.bytes": "-1"}
 
 
-class Rig:
+class Running:
+    """What runs for a `with` block: `_start` starts it, and puts how each part ends onto `_stack`."""
+
+    _stack: ExitStack
+
+    def __enter__(self) -> Self:
+        try:
+            self._start()
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def _start(self) -> None:
+        raise NotImplementedError
+
+
+class Rig(Running):
     """Kafka and the job, running for a `with` block. `job` are settings of the pipeline's job, `settings` Flink's."""
 
     def __init__(
@@ -57,19 +79,6 @@ class Rig:
         self.job: LocalJob | ClusterJob
         self._stack = ExitStack()
         self._runs = 0
-
-    def __enter__(self) -> Self:
-        try:
-            self._start()
-        except BaseException:
-            self._stack.close()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stack.close()
 
     def _start(self) -> None:
         folder = self._folder = Path(self._stack.enter_context(TemporaryDirectory(prefix="mitra-bench-")))

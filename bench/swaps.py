@@ -2,7 +2,6 @@
 
 import threading
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy as np
 from bench.changes import Pusher, spread
 from bench.rig import Rig
 from bench.scorer import scorer
-from mitra.model_fetch import describe
+from mitra.model_fetch import put_of
 
 RATE, WORKERS, EVERY_S = 500, 2, 5.0
 TREES = 2_000
@@ -25,8 +24,8 @@ def swaps_on_two(rig: Rig, *, swaps: int, trees: int, warm_s: float) -> dict[str
     folder = scorer(trees)
     with rig.on_cluster(WORKERS):
         pusher = Pusher(rig.pipeline)
-        reference, put = _put(folder)
-        put_ms = pusher.push([put], timeout_s=300.0)
+        reference, put = put_of(str(folder))
+        put_ms = pusher.push([{"change": "model.put", **put}], timeout_s=300.0)
         moments: list[tuple[float, float]] = []
         thread = threading.Thread(target=_swap, args=(pusher, reference, swaps, warm_s, moments))
         thread.start()
@@ -48,13 +47,6 @@ def swaps_on_two(rig: Rig, *, swaps: int, trees: int, warm_s: float) -> dict[str
         "swap_p99_ms": max(worst) if len(worst) == swaps else None,
         "lost": figures["sent"] - figures["decided"],
     }
-
-
-def _put(folder: Path) -> tuple[str, dict[str, Any]]:
-    manifest, sha256 = describe(str(folder))
-    features = [feature.name for feature in manifest.features]
-    put = {"name": manifest.name, "version": manifest.version, "uri": str(folder), "sha256": sha256}
-    return f"{manifest.name}@{manifest.version}", {"change": "model.put", **put, "features": features}
 
 
 def _swap(pusher: Pusher, reference: str, swaps: int, warm_s: float, moments: list[tuple[float, float]]) -> None:

@@ -22,6 +22,7 @@ from mitra.blueprint import Blueprint
 from mitra.history import JOURNAL_EVENTS
 from mitra.job_cep import let_go, write_matches
 from mitra.job_graph import look_up, split
+from mitra.job_kafka import AT_LEAST_ONCE, options_text, reading, writing
 from mitra.job_keys import MAX_PARALLELISM, spread_keys
 from mitra.job_log import decided_schema, write_log
 from mitra.job_monitor import WATCHED, build_monitor
@@ -47,7 +48,6 @@ from operators.intake import IntakeOperator
 
 _INT, _TEXT, _BYTES = Types.INT, Types.STRING, lambda: Types.PRIMITIVE_ARRAY(Types.BYTE())
 _SEPARATOR = "U&'\\001F'"
-_AT_LEAST_ONCE = {"sink.delivery-guarantee": "at-least-once"}
 GOVERN_KEY = 0
 """The one key of govern's state."""
 
@@ -95,7 +95,7 @@ def build(env: StreamExecutionEnvironment, blueprint: Blueprint, history_cache_b
     if blueprint.pipeline.monitoring is not None:
         build_monitor(tables, decided, blueprint, uids, keyed)
         topics = {MONITOR: blueprint.pipeline.topics.monitor}
-        _write(env, tables, blueprint.pipeline, uids, "monitor", topics, _AT_LEAST_ONCE, source=WATCHED)
+        _write(env, tables, blueprint.pipeline, uids, "monitor", topics, AT_LEAST_ONCE, source=WATCHED)
     write_matches(env, tables, blueprint, uids)
     let_go(env)
     return uids
@@ -205,25 +205,13 @@ def _read(
     fetch: "_Fetch",
 ) -> DataStream:
     """Topics as a stream of (key, records read within a few milliseconds), each record with its metadata as one text."""
-    options = {
-        **{f"properties.{key}": value for key, value in pipeline.kafka_properties.items()},
-        "connector": "kafka",
-        "topic": ";".join(topics),
-        "properties.bootstrap.servers": pipeline.bootstrap,
-        "properties.group.id": pipeline.name,
-        "properties.isolation.level": "read_committed",
+    options = reading(pipeline, topics, start=start, group=pipeline.name) | {
         "properties.fetch.max.wait.ms": str(fetch.wait_ms),
         "properties.fetch.min.bytes": str(fetch.least_bytes),
-        # Without state a job begins where the pipeline says: histories and offsets belong together, and a checkpoint holds
-        # both. What the group has committed counts only if it says so.
-        "scan.startup.mode": "group-offsets" if start == "committed" else f"{start}-offset",
         # Bytes survive the way through a text only in this encoding; Python turns them back.
         "format": "raw",
         "raw.charset": "ISO-8859-1",
     }
-    if start == "committed":
-        # Where the group has committed nothing, as on a partition that was added.
-        options["properties.auto.offset.reset"] = "earliest"
     tables.execute_sql(f"""
         CREATE TEMPORARY TABLE {name}_topics (
             v STRING,
@@ -232,7 +220,7 @@ def _read(
             `offset` BIGINT METADATA VIRTUAL,
             `timestamp` TIMESTAMP_LTZ(3) METADATA VIRTUAL,
             arrived AS PROCTIME()
-        ) WITH ({_options(options)})
+        ) WITH ({options_text(options)})
     """)
     tables.execute_sql(f"""
         CREATE TEMPORARY VIEW {name}_records AS
@@ -308,7 +296,7 @@ def _sink(
         # Below the broker's transaction.max.timeout.ms (15 min), above checkpoint and restart; the pipeline may say more.
         promise["properties.transaction.timeout.ms"] = pipeline.kafka_properties.get("transaction.timeout.ms", "600000")
     _write(env, tables, pipeline, uids, "sink", counted, promise)
-    _write(env, tables, pipeline, uids, "tell", telling, _AT_LEAST_ONCE)
+    _write(env, tables, pipeline, uids, "tell", telling, AT_LEAST_ONCE)
 
 
 def _write(
@@ -322,22 +310,11 @@ def _write(
     source: str = "decided",
 ) -> None:
     """Write the rows of some topics out of the view `source`; `name` is the stage's."""
-    options = {
-        **{f"properties.{key}": value for key, value in pipeline.kafka_properties.items()},
-        "connector": "kafka",
-        "topic": ";".join(topics.values()),
-        "properties.bootstrap.servers": pipeline.bootstrap,
-        "properties.linger.ms": "0",
-        "key.format": "raw",
-        "key.fields": "k",
-        "value.format": "raw",
-        "value.fields-include": "EXCEPT_KEY",
-        **promise,
-    }
+    options = writing(pipeline, topics.values(), promise)
     # The connector refuses to be told the topic where there is but one.
     several = len(topics) > 1
     tables.execute_sql(f"""
-        CREATE TEMPORARY TABLE {name}_topics (k BYTES, v BYTES{", `topic` STRING METADATA" * several}) WITH ({_options(options)})
+        CREATE TEMPORARY TABLE {name}_topics (k BYTES, v BYTES{", `topic` STRING METADATA" * several}) WITH ({options_text(options)})
     """)
     cases = " ".join(f"WHEN '{code}' THEN '{topic}'" for code, topic in topics.items())
     chosen = f", CASE d.f0 {cases} END" * several
@@ -352,10 +329,3 @@ def _write(
     statements.attach_as_datastream()
     for transformation in env._j_stream_execution_environment.getTransformations():
         uids.name_stage(name, transformation, {"calc": "pick", "calc#2": "calc"})
-
-
-def _options(options: dict[str, str]) -> str:
-    def quoted(text: str) -> str:
-        return "'" + text.replace("'", "''") + "'"
-
-    return ", ".join(f"{quoted(name)} = {quoted(value)}" for name, value in options.items())

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from mitra.job_kafka import AT_LEAST_ONCE, options_text, reading, writing
 from mitra.pipeline import Cep, Pipeline
 from mitra.pipeline_cep import readable
 from mitra.schema import Entity, EventType
@@ -37,13 +38,8 @@ def source_sql(pipeline: Pipeline, cep: Cep) -> str:
         f"WHEN `topic` = {quoted(event.topic)} AND {_required(event)} THEN {quoted(event.name)}" for event in events
     )
     ahead = f"UNIX_TIMESTAMP() * 1000 + {pipeline.limits.max_future_ms}"
-    start = pipeline.job.start
-    options = _kafka(pipeline) | {
-        "topic": ";".join(event.topic for event in events),
-        "properties.group.id": f"{pipeline.name}.cep",
-        "properties.isolation.level": "read_committed",
-        **({"properties.auto.offset.reset": "earliest"} if start == "committed" else {}),
-        "scan.startup.mode": "group-offsets" if start == "committed" else f"{start}-offset",
+    topics = (event.topic for event in events)
+    options = reading(pipeline, topics, start=pipeline.job.start, group=f"{pipeline.name}.cep") | {
         "scan.watermark.idle-timeout": _IDLE,
         "format": "json",
         "json.ignore-parse-errors": "true",
@@ -57,7 +53,7 @@ def source_sql(pipeline: Pipeline, cep: Cep) -> str:
     `{EVENT_MS}` AS {times},
     `{AT}` AS TO_TIMESTAMP_LTZ(COALESCE(CASE WHEN {times} >= 0 AND {times} <= {ahead} THEN {times} END, 0), 3),
     WATERMARK FOR `{AT}` AS `{AT}` - {interval(cep.slack_ms)}
-) WITH ({_options(options)})"""
+) WITH ({options_text(options)})"""
 
 
 def _time_sql(event: EventType, kind: str) -> str:
@@ -111,25 +107,5 @@ def _event_sql(number: int, step: str) -> str:
 
 def sink_sql(pipeline: Pipeline, cep: Cep) -> str:
     """Return the table of what is told of matches."""
-    options = _kafka(pipeline) | {
-        "topic": f"{pipeline.topics.alerts};{cep.topic}",
-        "properties.linger.ms": "0",
-        "key.format": "raw",
-        "key.fields": "k",
-        "value.format": "raw",
-        "value.fields-include": "EXCEPT_KEY",
-        "sink.delivery-guarantee": "at-least-once",
-    }
-    return f"CREATE TEMPORARY TABLE cep_sink (k BYTES, v BYTES, `topic` STRING METADATA) WITH ({_options(options)})"
-
-
-def _kafka(pipeline: Pipeline) -> dict[str, str]:
-    return {
-        **{f"properties.{key}": value for key, value in pipeline.kafka_properties.items()},
-        "connector": "kafka",
-        "properties.bootstrap.servers": pipeline.bootstrap,
-    }
-
-
-def _options(options: Mapping[str, str]) -> str:
-    return ", ".join(f"{quoted(name)} = {quoted(value)}" for name, value in options.items())
+    options = writing(pipeline, (pipeline.topics.alerts, cep.topic), AT_LEAST_ONCE)
+    return f"CREATE TEMPORARY TABLE cep_sink (k BYTES, v BYTES, `topic` STRING METADATA) WITH ({options_text(options)})"

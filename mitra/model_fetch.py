@@ -45,6 +45,14 @@ def describe(uri: str) -> tuple[Manifest, str]:
         return read_manifest(path)[0], sha256
 
 
+def put_of(uri: str) -> tuple[str, dict[str, Any]]:
+    """Return the name@version of the artefact at `uri`, and what a change says that puts it."""
+    manifest, sha256 = describe(uri)
+    features = [feature.name for feature in manifest.features]
+    body = {"name": manifest.name, "version": manifest.version, "uri": uri, "sha256": sha256, "features": features}
+    return f"{manifest.name}@{manifest.version}", body
+
+
 def _check(base: str, entry: FileEntry, found: str, folder: Path) -> None:
     size = (folder / entry.name).stat().st_size
     if size < entry.bytes:

@@ -1,6 +1,7 @@
 """Checks of aggregates: their field, entity, window, delay, condition and event type; and their canonical key."""
 
 import ast
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
@@ -50,7 +51,7 @@ def aggregate(checker: "Checker", found: ast.Call) -> Node:
         return checker.refuse(found, *INSIDE[checker.scope.place])
     before = len(checker.source.problems)
     allowed = OPEN_OPTIONS if function == "open" else OPTIONS if shape.windowed else ("by", "where", "event")
-    options = _options(checker, found, function, allowed)
+    options = options_of(checker, found, function, allowed, elsewhere=OPTIONS)
     if len(checker.source.problems) > before:
         return UNKNOWN
     history = _history(checker, found, function, options)
@@ -145,7 +146,7 @@ def speed(checker: "Checker", found: ast.Call) -> Node:
     if checker.scope.stored:
         return checker.refuse(found, *INSIDE[checker.scope.place])
     before = len(checker.source.problems)
-    options = _options(checker, found, SPEED, ("by", "where", "event"))
+    options = options_of(checker, found, SPEED, ("by", "where", "event"), elsewhere=OPTIONS)
     if len(checker.source.problems) > before:
         return UNKNOWN
     history = _history(checker, found, SPEED, options)
@@ -168,7 +169,10 @@ def speed(checker: "Checker", found: ast.Call) -> Node:
     return tree.arithmetic(("/", "*"), (distance, elapsed, tree.constant(3600)), "number")
 
 
-def _options(checker: "Checker", found: ast.Call, function: str, allowed: tuple[str, ...]) -> Options:
+def options_of(
+    checker: "Checker", found: ast.Call, function: str, allowed: tuple[str, ...], *, elsewhere: Collection[str] = ()
+) -> Options:
+    """Return a call's options by name, having noted those that it doesn't take; `elsewhere` are those of windows."""
     options: Options = {}
     for option in found.keywords:
         if option.arg is None:
@@ -177,7 +181,7 @@ def _options(checker: "Checker", found: ast.Call, function: str, allowed: tuple[
             checker.refuse(option, f"{option.arg}= is given twice")
         elif option.arg in allowed:
             options[option.arg] = option
-        elif option.arg in OPTIONS:
+        elif option.arg in elsewhere:
             checker.refuse(option, f"{function} takes no {option.arg}=", "it looks at the event before this one")
         else:
             hint = closest(option.arg, allowed) or f"it takes {', '.join(f'{one}=' for one in allowed)}"
@@ -231,7 +235,7 @@ def _paired(checker: "Checker", found: ast.Call, function: str, options: Options
             checker.refuse(options["event"], f"{ELAPSED}(...) says which events", "leave event= out")
         for given in elapsed.args:
             checker.refuse(given, f"{ELAPSED} takes event=, to= and id= by name")
-        inside = _options(checker, elapsed, ELAPSED, ("event", "to", "id"))
+        inside = options_of(checker, elapsed, ELAPSED, ("event", "to", "id"), elsewhere=OPTIONS)
         pair = pair_of(checker, elapsed, inside, "to", entity)
         chosen = None if pair is None else pair.ends[0]
     if pair is None:

@@ -4,7 +4,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from mitra.schema import Entity, EventType
-from rules.aggregates import INSIDE, UNKNOWN, entity_of
+from rules.aggregates import INSIDE, UNKNOWN, entity_of, options_of
 from rules.durations import EXAMPLES, duration_ms, duration_text
 from rules.grammar import PROFILE
 from rules.plan import Aggregate, Window
@@ -26,7 +26,7 @@ def profile(checker: "Checker", found: ast.Call) -> Node:
     if not known:
         return checker.refuse(found, "this pipeline has no profiles", "its section profiles says what is known of whom")
     before = len(checker.source.problems)
-    options = _options(checker, found)
+    options = options_of(checker, found, PROFILE, ("by", "max_age"))
     entity = entity_of(checker, found, PROFILE, options)
     given = found.args[0] if len(found.args) == 1 else None
     fact = given.value if isinstance(given, ast.Constant) and isinstance(given.value, str) else None
@@ -54,21 +54,6 @@ def profile(checker: "Checker", found: ast.Call) -> Node:
         value_type=kind,
     )
     return AggregateNode(kind, key, aggregate=made)
-
-
-def _options(checker: "Checker", found: ast.Call) -> Options:
-    options: Options = {}
-    for option in found.keywords:
-        if option.arg is None:
-            checker.refuse(option.value, "** is not part of the language")
-        elif option.arg in options:
-            checker.refuse(option, f"{option.arg}= is given twice")
-        elif option.arg not in {"by", "max_age"}:
-            hint = closest(option.arg, ("by", "max_age")) or "it takes by=, max_age="
-            checker.refuse(option, f"profile has no option {option.arg}", hint)
-        else:
-            options[option.arg] = option
-    return options
 
 
 def _of(checker: "Checker", given: ast.expr, fact: str, entity: Entity, known: list[EventType]) -> EventType | None:

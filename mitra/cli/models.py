@@ -44,17 +44,14 @@ def run(args: argparse.Namespace) -> int:
 
 def _push(args: argparse.Namespace) -> int:
     from mitra.control.changes import Wanted  # noqa: PLC0415 - the expression compiler is loaded when needed
-    from mitra.model_fetch import describe  # noqa: PLC0415
+    from mitra.model_fetch import put_of  # noqa: PLC0415
 
     uri = args.artefact if "://" in args.artefact else str(Path(args.artefact).absolute())
     if args.artefact.startswith("models:/"):
         from mitra.mlflow_store import artefact_uri  # noqa: PLC0415 - an extra
 
         uri = artefact_uri(args.artefact)
-    manifest, sha256 = describe(uri)
-    features = [feature.name for feature in manifest.features]
-    body = {"name": manifest.name, "version": manifest.version, "uri": uri, "sha256": sha256, "features": features}
-    return make(args, [Wanted("model.put", f"{manifest.name}@{manifest.version}", body)])
+    return make(args, [Wanted("model.put", *put_of(uri))])
 
 
 def _mode(args: argparse.Namespace) -> int:

@@ -128,16 +128,14 @@ def _champion(args: argparse.Namespace, pipeline: Pipeline) -> "Iterator[Model |
 def _push(args: argparse.Namespace, pipeline: Pipeline, came: Came, why: str, pushed: list[dict[str, Any]]) -> int:
     """Put the model, then make it what the pipeline says."""
     from mitra.control.changes import Wanted  # noqa: PLC0415
-    from mitra.model_fetch import describe  # noqa: PLC0415
+    from mitra.model_fetch import put_of  # noqa: PLC0415
 
     assert came.artefact is not None
     settings = settings_of(pipeline)
-    manifest, sha256 = describe(str(came.artefact.absolute()))
-    features = [feature.name for feature in manifest.features]
-    put = {"name": manifest.name, "version": manifest.version, "uri": str(came.artefact.absolute()), "sha256": sha256}
+    _, put = put_of(str(came.artefact.absolute()))
     args.reason = f"retrained because of {why}: {_figures(came)}"
     args.id = args.effective_at = args.output = None
-    status = make(args, [Wanted("model.put", str(came.reference), {**put, "features": features})], pushed)
+    status = make(args, [Wanted("model.put", str(came.reference), put)], pushed)
     if status or settings.becomes == "shadow":
         return status
     mode: dict[str, Any] = {"model": came.reference, "mode": settings.becomes}

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from mitra.graph.caps import Caps
 from mitra.graph.community import find_communities
@@ -18,6 +17,7 @@ from mitra.graph.questions import Question
 from mitra.graph.records import Edges, Judged, Link, Record
 from mitra.graph.serving import Serving, serve
 from mitra.graph.store import GraphStore, StoreError, Taken
+from tests.factories.graph_records import histories, questions
 from tests.factories.neo4j import Neo4jServer, emptied, neo4j_server
 
 pytestmark = pytest.mark.flow
@@ -25,18 +25,6 @@ pytestmark = pytest.mark.flow
 TYPES = ("customer", "device")
 COLUMNS = all_columns(TYPES, (5, 20))
 CAPS = Caps(own_links=4, links=2, nodes=3)
-
-nodes = st.tuples(st.sampled_from(TYPES), st.sampled_from("abcd"))
-times = st.integers(1, 40)
-edges = st.builds(
-    lambda number, time, links: Edges(f"p{number}", time, [Link(*one, *other) for one, other in links]),
-    st.integers(0, 12),
-    times,
-    st.lists(st.tuples(nodes, nodes), max_size=3),
-)
-labels = st.builds(Judged, st.integers(0, 12).map("p{}".format), st.booleans(), times, st.integers(0, 3))
-histories = st.lists(st.one_of(edges, labels), max_size=25)
-questions = st.lists(st.builds(lambda node, moment: Question(*node, moment), nodes, times), min_size=1, max_size=6)
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +52,7 @@ async def said_by(store: GraphStore, records: list[Record], asked: list[Question
 
 
 @settings(max_examples=20)
-@given(records=histories, asked=questions)
+@given(records=histories(TYPES, 25), asked=questions(TYPES))
 def test_both_stores_give_the_same_answers(
     opened: tuple[asyncio.AbstractEventLoop, Neo4jStore], records: list[Record], asked: list[Question]
 ) -> None:

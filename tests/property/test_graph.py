@@ -11,6 +11,8 @@ from mitra.graph.embedded import EmbeddedStore
 from mitra.graph.features import COMMUNITY, all_columns
 from mitra.graph.questions import Answers, Question
 from mitra.graph.records import Edges, Judged, Link, Record
+from tests.factories.graph_records import histories as random_histories
+from tests.factories.graph_records import questions as random_questions
 from tests.oracles.graph import Graph, Made, Verdict
 
 TYPES = ("customer", "device", "account")
@@ -18,23 +20,7 @@ WINDOWS = (5, 20)
 COLUMNS = all_columns(TYPES, WINDOWS)
 UNBOUNDED = Caps(own_links=100, links=100, nodes=100)
 
-nodes = st.tuples(st.sampled_from(TYPES), st.sampled_from("abcd"))
-times = st.integers(1, 40)
-edges = st.builds(
-    lambda number, time, links: Edges(f"p{number}", time, [Link(*one, *other) for one, other in links]),
-    st.integers(0, 12),
-    times,
-    st.lists(st.tuples(nodes, nodes), max_size=3),
-)
-labels = st.builds(
-    lambda number, fraud, known, version: Judged(f"p{number}", fraud, known, version),
-    st.integers(0, 12),
-    st.booleans(),
-    times,
-    st.integers(0, 3),
-)
-histories = st.lists(st.one_of(edges, labels), max_size=30)
-questions = st.lists(st.builds(lambda node, moment: Question(*node, moment), nodes, times), min_size=1, max_size=6)
+histories, questions = random_histories(TYPES, 30), random_questions(TYPES)
 
 
 def oracle_of(records: list[Record]) -> Graph:
