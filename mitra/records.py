@@ -354,7 +354,8 @@ def probe_schema() -> Schema:
     return {
         "$schema": DIALECT,
         "title": "probe",
-        "description": "the message's value is this text itself, unquoted: it comes back on the probe results topic",
+        "description": "the message's value is this text itself, unquoted: it comes back on the probe results topic. One that begins with "
+        "`job:` and a job's id in Flink is answered by that job alone",
         "type": "string",
     }
 

@@ -16,7 +16,7 @@ from mitra.job_keys import LOOKUP_KEY, spread_keys
 from mitra.lane import TICK_MS, Lane
 from mitra.stages.intake import Intake
 from operators.state import FlinkStore
-from operators.subtask import subtask_of
+from operators.subtask import job_of, subtask_of
 
 LANE_VERSION = 1
 """A lane lies in state as the MessagePack array (version, clock in epoch ms, revision, settled offset of the control topic)."""
@@ -35,7 +35,7 @@ class IntakeOperator(KeyedProcessFunction):
     def open(self, runtime_context: RuntimeContext) -> None:
         """Compile the stage."""
         job = self._blueprint.pipeline.job
-        self._intake = Intake(self._blueprint, subtask=subtask_of(runtime_context))
+        self._intake = Intake(self._blueprint, subtask=subtask_of(runtime_context), job=job_of(runtime_context))
         self._keys = (*spread_keys(job.buckets), LOOKUP_KEY)
         self._lane_of = {key: lane for lane, key in enumerate(spread_keys(job.lanes))}
         self._state = runtime_context.get_state(ValueStateDescriptor("lane", Types.PICKLED_BYTE_ARRAY()))

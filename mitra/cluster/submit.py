@@ -108,7 +108,7 @@ def submit(
     job = _flink_run(cluster, spec, python or sys.executable, folder, restore)
     tell(f"job {job} is on the cluster; waiting for a probe to pass all its stages")
     try:
-        wait_until_scoring(pipeline, timeout_s, _Watch(cluster, job).check)
+        wait_until_scoring(pipeline, lambda: job, timeout_s, _Watch(cluster, job).check)
     except ProbeError as error:
         raise ProbeError(
             f"{error}; job={job} is left running on {cluster.address}; {_progress(cluster, job)}"

@@ -19,6 +19,7 @@ from mitra.probe import wait_until_scoring
 _CAUSE_LINES = 12
 _CRASH = re.compile(r"fatal error has been detected by the Java.*?# Problematic frame:\n# (?P<frame>[^\n]*)", re.DOTALL)
 _CRASH_REPORT = re.compile(r"# (?P<path>/\S*hs_err\S*)")
+_SUBMITTED = re.compile(r"^job ([0-9a-f]{32}) submitted$", re.MULTILINE)
 _LOG_LINE = re.compile(r"\d{4}-\d\d-\d\d ")
 
 
@@ -54,6 +55,7 @@ class LocalJob:
             "settings": settings or {},
         }
         self._process: ChildProcess | None = None
+        self._id: str | None = None
 
     @property
     def process(self) -> ChildProcess:
@@ -71,8 +73,9 @@ class LocalJob:
         env = environment(heap_mb=heap_mb, logs=self.folder / "logs", brief=self._brief)
         command = [sys.executable, "-m", "mitra.job_local", msgspec.json.encode(self._spec).decode()]
         self._process = ChildProcess(command, log=self.folder / "job.log", env=env)
+        self._id = None
         try:
-            wait_until_scoring(self.pipeline, wait_s, self._check_start, stopped)
+            wait_until_scoring(self.pipeline, self._submitted, wait_s, self._check_start, stopped)
         except BaseException:
             self.stop()
             raise
@@ -83,6 +86,13 @@ class LocalJob:
         status = self.process.status()
         if status is not None:
             raise MitraError(f"the job ended; status={status}, log={self.process.log}; {ending(self.process)}")
+
+    def _submitted(self) -> str | None:
+        """Return Flink's id of the job, None before its process has said it."""
+        if self._id is None:
+            said = _SUBMITTED.search(self.process.output(1000))
+            self._id = said and said[1]
+        return self._id
 
     def _check_start(self) -> None:
         """Raise MitraError if the job has ended, or fails again and again while Flink goes on restarting it."""

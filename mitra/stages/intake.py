@@ -17,6 +17,7 @@ from mitra.graph_asking import NodeReader, ask
 from mitra.held_records import HeldRecords
 from mitra.lane import LAGS_MS, Lane, Source
 from mitra.messages import Control, LaneTime, Letters, Marker, Message, Probe, RollCall, decode, encode
+from mitra.probe import is_for
 from mitra.reports import (
     Outcome,
     Report,
@@ -78,12 +79,13 @@ def merged(events: list[Event], sources: list[Source]) -> tuple[list[Event], lis
 class Intake:
     """Decodes and routes batches of source records."""
 
-    def __init__(self, blueprint: Blueprint, clock: Clock = wall_clock_ms, subtask: int = 0) -> None:
-        """Compile decoding and routing from the pipeline."""
+    def __init__(self, blueprint: Blueprint, clock: Clock = wall_clock_ms, subtask: int = 0, job: str = "") -> None:
+        """Compile decoding and routing from the pipeline; `job` is Flink's id of the job that this is part of."""
         pipeline = blueprint.pipeline
         self._control_end = blueprint.control_end
         self._lanes = pipeline.job.lanes
         self._subtask = subtask
+        self._job = job
         self._clock = clock
         self._buckets = pipeline.job.buckets
         self._topics = blueprint.source_topics
@@ -158,7 +160,7 @@ class Intake:
             yield lane.number % self._buckets, encode(Letters([letter.to_json() for letter in batch.letters]))
         for probe in batch.probes:
             name = probe.decode("utf-8", "replace")
-            for bucket in range(self._buckets):
+            for bucket in range(self._buckets if is_for(name, self._job) else 0):
                 yield bucket, encode(Probe(name, bucket, now_ms, [f"intake of lane {lane.number}"]))
 
     def _asked(self, events: Sequence[Event], sources: Sequence[Source]) -> Emit:

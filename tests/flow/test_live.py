@@ -16,6 +16,7 @@ import pytest
 from mitra.local.job import LocalJob, failure_causes
 from mitra.local.kafka import LocalKafka
 from mitra.pipeline import Pipeline
+from mitra.probe import probe_for
 from tests.factories.bad_input import KINDS, conflict, message, odd_payments, raw
 from tests.factories.live import (
     DAY_MS,
@@ -240,8 +241,15 @@ def test_state_goes_on_at_another_parallelism(live: Live) -> None:
 
 
 def test_probes_reach_no_business_topic_and_nothing_failed(live: Live) -> None:
-    live.reader.read(1.0)
-    assert live.reader.values[live.pipeline.topics.probe_results]
+    topics, results = live.pipeline.topics, live.reader.values[live.pipeline.topics.probe_results]
+    strange, ours = probe_for("0" * 32).encode(), b"whoever is there"
+    send(live.kafka, [(topics.probes, 0, text) for text in (strange, ours)])
+    answers = live.pipeline.job.buckets
+    assert live.reader.wait(lambda: [result[0] for result in results].count(ours.decode()) == answers)
+    # Two runs have answered, each under an id of its own; another job's probe came before and has no answer.
+    jobs = {result[0].split(":")[1] for result in results if result[0].startswith("job:")}
+    assert len(jobs) == 2
+    assert "0" * 32 not in jobs
     ids = {decision["transaction_id"] for decision in live.decisions}
     assert ids == set(live.expected)
     letters = live.reader.values[live.pipeline.topics.dead_letters]

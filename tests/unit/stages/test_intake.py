@@ -30,6 +30,7 @@ from mitra.messages import (
     encode,
 )
 from mitra.pipeline import load_pipeline
+from mitra.probe import probe_for
 from mitra.revision import Revision
 from mitra.stages.history import HistoryStage
 from mitra.stages.intake import FIELD_SEPARATOR, Intake, merged
@@ -98,6 +99,14 @@ def test_a_probe_goes_to_every_bucket(blueprint: Blueprint, intake: Intake) -> N
     buckets = blueprint.pipeline.job.buckets
     assert sorted(bucket for bucket, probe in probes if probe.id == "here") == list(range(buckets))
     assert {probe.id for _, probe in probes} == {"here", ""}
+
+
+def test_a_probe_for_a_job_is_answered_by_that_job_alone(blueprint: Blueprint) -> None:
+    topic = blueprint.pipeline.topics.probes
+    one, other = ("1" * 32, "2" * 32)
+    probes = [probe_for(one), probe_for(other), "job:", "job:1", f"job:{one}", "for all", f"a job:{other}:x"]
+    found = taken(Intake(blueprint, lambda: NOW_MS, job=one), *(record(text.encode(), topic) for text in probes))
+    assert {probe.id for _, probe in found[Probe]} == {probes[0], "for all", f"a job:{other}:x"}
 
 
 def test_labels_and_outcomes_go_their_own_ways(blueprint: Blueprint, intake: Intake) -> None:
