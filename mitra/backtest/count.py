@@ -17,12 +17,14 @@ from mitra.schema import Labels
 from rules import OUTCOMES, ListDeclaration, Rule
 
 _MEMORY_MB = 384
-_LABELS = pa.schema([("place", pa.int64()), ("id", pa.string()), ("value", pa.float64()), ("known_at_ms", pa.int64())])
+_LABELS = pa.schema([
+    ("place", pa.int64()), ("id", pa.string()), ("value", pa.float64()), ("known_at_ms", pa.int64()), ("version", pa.int64()),
+])  # fmt: skip
 _RULES = pa.schema([("id", pa.string()), ("catches", pa.bool_()), ("spares", pa.bool_()), ("immutable", pa.bool_())])
 
 _CREATE = """
 create table payments (n bigint, id varchar, event_time bigint, money double, fired varchar[], undecided varchar[]);
-create table labels (place bigint, id varchar, value double, known_at_ms bigint);
+create table labels (place bigint, id varchar, value double, known_at_ms bigint, version bigint);
 create table rules (id varchar, catches boolean, spares boolean, immutable boolean);
 create table marked (id varchar, mark varchar);
 """
@@ -43,16 +45,16 @@ from (
     from marked group by id
 ) m where m.id = payments.id
 """
-# As in a replay: of labels with one id and time the first in the files counts, and of those with several times the last.
+# As in a replay: of labels with one id and version the first in the files counts, and of several versions the greatest.
 _TRUTH = """
 create table truth as
 with known as (
-    select p.n, l.value, l.place, coalesce(l.known_at_ms, p.event_time + $delay) as known_at
+    select p.n, l.value, l.place, coalesce(l.version, l.known_at_ms, p.event_time + $delay) as version
     from labels l join payments p on p.id = l.id
 ), single as (
-    select n, known_at, arg_min(value, place) as value from known group by n, known_at
+    select n, version, arg_min(value, place) as value from known group by n, version
 ), last as (
-    select n, arg_max(value, known_at) = 1 as fraud from single group by n
+    select n, arg_max(value, version) = 1 as fraud from single group by n
 )
 select p.n, coalesce(l.fraud, $absent::boolean) as fraud from payments p left join last l on l.n = p.n
 """
@@ -148,7 +150,7 @@ def _load(database: Any, decisions: Path, money: str | None, labels: LabelFiles 
                 places = pa.array(range(place, place + len(piece.ids)), pa.int64())
                 place += len(piece.ids)
                 read = [places, pa.array(piece.ids, pa.string()), pa.array(piece.values, pa.float64())]
-                read.append(pa.array(piece.known_at_ms, pa.int64()))
+                read += [pa.array(piece.known_at_ms, pa.int64()), pa.array(piece.versions, pa.int64())]
                 database.register("piece", pa.Table.from_arrays(read, schema=_LABELS))
                 database.execute("insert into labels select * from piece")
                 database.unregister("piece")

@@ -79,6 +79,7 @@ def label_pieces(pipeline: Pipeline, log: Path) -> Iterator[LabelPiece]:
                 piece.ids.append(report.id)
                 piece.values.append(report.value)
                 piece.known_at_ms.append(report.known_at_ms)
+                piece.versions.append(report.version)
         yield piece
 
 

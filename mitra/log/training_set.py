@@ -14,16 +14,20 @@ from mitra.replay.labels import LabelPiece, read_labels
 
 DECISIONS = "decisions.parquet"
 
-_SCHEMA = pa.schema([("id", pa.string()), ("value", pa.float64()), ("known_at_ms", pa.int64()), ("place", pa.int64())])
-# The newest version that was known by then; of two with one time the first counts, as live.
+_SCHEMA = pa.schema([
+    ("id", pa.string()), ("value", pa.float64()), ("known_at_ms", pa.int64()), ("version", pa.int64()), ("place", pa.int64()),
+])  # fmt: skip
+# The greatest version that was known by then; of two labels with one version the first counts, as live.
 _KNOWN = """
 create table known as
 with dated as (
-    select l.id, l.value, coalesce(l.known_at_ms, d.event_time + $delay) as known_at_ms, l.place
+    select l.id, l.value, coalesce(l.known_at_ms, d.event_time + $delay) as known_at_ms, l.version, l.place
     from labels l join served d on d.transaction_id = l.id
+), ordered as (
+    select id, value, known_at_ms, (coalesce(version, known_at_ms), -place) as newer from dated
 )
-select id, arg_max(value, (known_at_ms, -place)) as value, max(known_at_ms) as known_at_ms
-from dated where known_at_ms <= $known_by group by id
+select id, arg_max(value, newer) as value, arg_max(known_at_ms, newer) as known_at_ms
+from ordered where known_at_ms <= $known_by group by id
 """
 _SERVED = """
 create view served as
@@ -65,7 +69,9 @@ def write_training_set(
         scan(connection, log, "decisions")
         left_out = ", ".join(f'"{name}"' for name in sorted(LOG_NAMES - {"decided_at"}))
         connection.execute(_SERVED.format(left_out=left_out, from_ms=from_ms, to_ms=to_ms))
-        connection.execute("create table labels (id varchar, value double, known_at_ms bigint, place bigint)")
+        connection.execute(
+            "create table labels (id varchar, value double, known_at_ms bigint, version bigint, place bigint)"
+        )
         pieces = label_pieces(pipeline, log) if not labels else (p for path in labels for p in read_labels(path, told))
         place = 0
         for piece in pieces:
@@ -87,7 +93,14 @@ def write_training_set(
 def _insert(connection: duckdb.DuckDBPyConnection, piece: LabelPiece, place: int) -> None:
     places = range(place, place + len(piece.ids))
     table = pa.Table.from_arrays(
-        [piece.ids, piece.values, pa.array(piece.known_at_ms, pa.int64()), places], schema=_SCHEMA
+        [
+            piece.ids,
+            piece.values,
+            pa.array(piece.known_at_ms, pa.int64()),
+            pa.array(piece.versions, pa.int64()),
+            places,
+        ],
+        schema=_SCHEMA,
     )
     connection.register("piece", table)
     connection.execute("insert into labels select * from piece")

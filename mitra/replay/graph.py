@@ -29,9 +29,6 @@ from mitra.schema import EventType
 
 DAY_MS = 86_400_000
 
-Label = tuple[str, float, int]
-"""Whose payment, what it was (1.0 fraud) and since when that is known."""
-
 
 class ReplayGraph:
     """The graph as it grows while a replay goes on."""
@@ -48,7 +45,7 @@ class ReplayGraph:
         self._asked = {one.name: place for place, one in enumerate(settings.columns) if one.name in COMMUNITY}
 
     def tell(
-        self, events: Sequence[Event], sources: Sequence[Source], labels: Sequence[Label]
+        self, events: Sequence[Event], sources: Sequence[Source], labels: Sequence[Judged]
     ) -> Iterator[tuple[int, Told]]:
         """Take a batch of payments, in the order of time, with their labels; yield what the graph says to each decide bucket."""
         records: list[Record] = []
@@ -56,8 +53,7 @@ class ReplayGraph:
             links = self._reader.links(event.values)
             if links:
                 records.append(Edges(event.id, event.time_ms, links))
-        records += [Judged(id, value == 1.0, known_at, known_at) for id, value, known_at in labels]
-        self._columns.add(records)
+        self._columns.add([*records, *labels])
         for day, rows in groupby(range(len(events)), lambda row: events[row].time_ms // DAY_MS):
             if self._asked:
                 self._find(day)

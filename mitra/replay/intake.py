@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mitra.blueprint import Blueprint
 from mitra.decode import Event
+from mitra.graph.records import Judged
 from mitra.hashing import text_hash
 from mitra.lane import Lane, Source
 from mitra.messages import End, Told, encode
@@ -79,15 +80,9 @@ class ReplayIntake:
     def _reports(self, batch: PreparedBatch) -> list[tuple[Report, Source, bytes]]:
         """Return the labels of decided events, for the monitor; what says no more than silence is left out here too."""
         source = Source(0, 0, 0)
-        corrected = {row for row, _, _ in batch.corrections}
-        found = [
-            (row, label, known_at)
-            for row, (label, known_at) in enumerate(zip(batch.labels, batch.known_at_ms, strict=True))
-            if label is not None and (row in corrected or not self._says_nothing(batch.events[row], label, known_at))
-        ]
         return [
-            (Report(batch.events[row].id, label, known_at, known_at, ""), source, b"")
-            for row, label, known_at in [*found, *batch.corrections]
+            (Report(batch.events[row].id, label, known_at, version, ""), source, b"")
+            for row, label, known_at, version in self._telling(batch)
         ]
 
     def _told(self, batch: PreparedBatch, sources: list[Source]) -> Iterator[tuple[int, Told]]:
@@ -95,32 +90,25 @@ class ReplayIntake:
         if self._graph is None:
             return
         rows = [row for row, kind in enumerate(batch.kinds) if self._decided[kind]]
-        labels = [
-            (batch.events[row].id, label, known_at)
-            for row, (label, known_at) in enumerate(zip(batch.labels, batch.known_at_ms, strict=True))
-            if label is not None
-        ]
-        labels += [(batch.events[row].id, label, known_at) for row, label, known_at in batch.corrections]
+        labels = [Judged(batch.events[row].id, label == 1.0, *known) for row, label, *known in _labels(batch)]
         yield from self._graph.tell([batch.events[row] for row in rows], [sources[row] for row in rows], labels)
 
     def _notes(self, batch: PreparedBatch) -> Iterator[LabelNote]:
-        """Return a note for every entity of each labelled event, and one more for each later version of its label."""
-        corrected = {row for row, _, _ in batch.corrections}
-        for row, (label, known_at) in enumerate(zip(batch.labels, batch.known_at_ms, strict=True)):
-            if label is None:
-                continue
+        """Return a note for every entity of each labelled event, and one more for each other version of its label."""
+        for row, label, known_at, version in self._telling(batch):
             event = batch.events[row]
-            if row in corrected or not self._says_nothing(event, label, known_at):
-                yield from self._entity_notes(batch.kinds[row], event, label, known_at)
-        for row, label, known_at in batch.corrections:
-            yield from self._entity_notes(batch.kinds[row], batch.events[row], label, known_at)
+            id_hash = text_hash(event.id)
+            for place, reader in self._readers[batch.kinds[row]]:
+                key = reader(event.values)
+                if key is not None:
+                    yield LabelNote(place, key, id_hash, event.time_ms, label, known_at, version)
 
-    def _entity_notes(self, kind: int, event: Event, label: float, known_at_ms: int) -> Iterator[LabelNote]:
-        id_hash = text_hash(event.id)
-        for place, reader in self._readers[kind]:
-            key = reader(event.values)
-            if key is not None:
-                yield LabelNote(place, key, id_hash, event.time_ms, label, known_at_ms, known_at_ms)
+    def _telling(self, batch: PreparedBatch) -> Iterator[tuple[int, float, int, int]]:
+        """Yield the labels, with their rows, that say more than silence does, or that others supersede."""
+        corrected = {row for row, *_ in batch.corrections}
+        for row, label, known_at, version in _labels(batch):
+            if row in corrected or not self._says_nothing(batch.events[row], label, known_at):
+                yield row, label, known_at, version
 
     def _says_nothing(self, event: Event, label: float, known_at_ms: int) -> bool:
         """Tell whether silence would have said the same, no later: histories don't store such a label either."""
@@ -131,3 +119,12 @@ class ReplayIntake:
             and label == 0.0
             and known_at_ms >= event.time_ms + labels.after_ms
         )
+
+
+def _labels(batch: PreparedBatch) -> Iterator[tuple[int, float, int, int]]:
+    """Yield row, value, known-at time and version of each label, the corrections behind all others."""
+    columns = zip(batch.labels, batch.known_at_ms, batch.versions, strict=True)
+    for row, (label, known_at, version) in enumerate(columns):
+        if label is not None:
+            yield row, label, known_at, version
+    yield from batch.corrections

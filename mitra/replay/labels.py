@@ -1,16 +1,17 @@
-"""Files of labels: id, value, and when it became known, checked row by row; whole columns at a time from Parquet."""
+"""Files of labels: id, value, when it became known and its version, checked row by row; whole columns at a time from Parquet."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mitra.dead_letter import DeadLetter
-from mitra.decode import Rejection
+from mitra.decode import INT64_MAX, INT64_MIN, Rejection
 from mitra.errors import MitraError
 from mitra.event_time import EARLIEST_MS, LATEST_MS, value_ms
 from mitra.explain import parse_object
@@ -23,25 +24,39 @@ from mitra.sections import did_you_mean
 
 _TRUE = frozenset({"1", "true", "True", "TRUE", "1.0"})
 _FALSE = frozenset({"0", "false", "False", "FALSE", "0.0"})
+_WHOLE = re.compile(r"[+-]?\d{1,19}", re.ASCII)
+_VERSION = "version"
+"""The column that says which of several labels of a transaction counts, as the field of a label's message does."""
+
+
+class FileLabel(NamedTuple):
+    """A label: canonical id, 1.0 or 0.0, known-at time and version, each None where the file doesn't say."""
+
+    id: str
+    value: float
+    known_at_ms: int | None
+    version: int | None
 
 
 @dataclass(slots=True)
 class LabelPiece:
-    """Some labels of a file as columns: canonical id, 1.0 or 0.0, known-at time or None; and the rows refused."""
+    """Some labels of a file as columns, like `FileLabel`, and the rows refused. Without a version, a label's is its known-at time."""
 
     ids: list[str] = field(default_factory=list)
     values: list[float] = field(default_factory=list)
     known_at_ms: list[int | None] = field(default_factory=list)
+    versions: list[int | None] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
 
-    def add(self, found: "tuple[str, float, int | None] | Rejection", source: str, number: int, raw: bytes) -> None:
+    def add(self, found: FileLabel | Rejection, source: str, number: int, raw: bytes) -> None:
         """Take one label, or the reason why there is none, from line or row `number` of `source`."""
         if isinstance(found, Rejection):
             self.letters.append(DeadLetter.of(found, source, None, number, raw))
             return
-        self.ids.append(found[0])
-        self.values.append(found[1])
-        self.known_at_ms.append(found[2])
+        self.ids.append(found.id)
+        self.values.append(found.value)
+        self.known_at_ms.append(found.known_at_ms)
+        self.versions.append(found.version)
 
     @property
     def rows(self) -> int:
@@ -59,10 +74,8 @@ def read_labels(path: Path, labels: Labels) -> Iterator[LabelPiece]:
             yield from _texts(path, labels, csv_file=kind == "csv")
 
 
-def label_of(
-    row: Mapping[str, Any], labels: Labels, *, from_text: bool = False
-) -> tuple[str, float, int | None] | Rejection:
-    """Return id, value and known-at time of a row, or why it is no label."""
+def label_of(row: Mapping[str, Any], labels: Labels, *, from_text: bool = False) -> FileLabel | Rejection:
+    """Return the label in a row, or why it is none."""
     for name in (labels.id, labels.label):
         if row.get(name) in (None, ""):
             return Rejection("missing_field", name, f"{name} is missing")
@@ -75,16 +88,32 @@ def label_of(
         label = label in _TRUE
     if not isinstance(label, bool | int | float) or label not in (0, 1):
         return Rejection("wrong_type", labels.label, f"{labels.label} is {quote(label)}; allowed: 0, 1, true or false")
+    version = _version(row.get(_VERSION), from_text=from_text)
+    if isinstance(version, Rejection):
+        return version
     known_at = row.get(labels.known_at) if labels.known_at else None
     if known_at is None or known_at == "":
-        return str(identity), float(label), None
+        return FileLabel(str(identity), float(label), None, version)
     if from_text and labels.known_at_format.startswith("epoch"):
         known_at = _number(known_at)
     known_at_ms = int(known_at) if isinstance(known_at, TimeMs) else value_ms(known_at, labels.known_at_format)
     if known_at_ms is None or not EARLIEST_MS <= known_at_ms <= LATEST_MS:
         message = f"{labels.known_at} is {quote(known_at)}; allowed: a time ({labels.known_at_format})"
         return Rejection("not_a_time", labels.known_at, message)
-    return str(identity), float(label), known_at_ms
+    return FileLabel(str(identity), float(label), known_at_ms, version)
+
+
+def _version(value: Any, *, from_text: bool) -> int | Rejection | None:
+    """Return a label's version, None where it has none."""
+    if value is None or value == "":
+        return None
+    found = value
+    text = from_text and isinstance(value, str) and _WHOLE.fullmatch(value)
+    if text or (isinstance(value, float) and value.is_integer()):
+        found = int(value)
+    if isinstance(found, int) and not isinstance(found, bool) and INT64_MIN <= found <= INT64_MAX:
+        return found
+    return Rejection("wrong_type", _VERSION, f"{_VERSION} is {quote(value)}; allowed: a whole number of 64 bits")
 
 
 def _number(text: Any) -> Any:
@@ -130,7 +159,7 @@ def _parquet(path: Path, labels: Labels) -> Iterator[LabelPiece]:
     with pq.ParquetFile(path) as file:
         names = file.schema_arrow.names
         _check_columns(names, labels, path)
-        wanted = [name for name in (labels.id, labels.label, labels.known_at) if name and name in names]
+        wanted = [name for name in (labels.id, labels.label, labels.known_at, _VERSION) if name and name in names]
         first = 1
         for batch in file.iter_batches(ROWS_AT_ONCE, columns=wanted):
             columns = {name: plain(batch.column(name)) for name in wanted}
@@ -176,12 +205,16 @@ def _columns(columns: Mapping[str, Any], labels: Labels) -> LabelPiece | None:
     texts = ids.cast(pa.string()).to_pylist()
     if "" in texts:
         return None
+    given = columns.get(_VERSION)
+    if given is not None and not pa.types.is_signed_integer(given.type):
+        return None
+    versions = [None] * len(texts) if given is None else given.to_pylist()
     if moments is None:
-        return LabelPiece(texts, values.tolist(), [None] * len(texts))
+        return LabelPiece(texts, values.tolist(), [None] * len(texts), versions)
     times = moments.fill_null(0).to_numpy(zero_copy_only=False)
     if ((times < EARLIEST_MS) | (times > LATEST_MS)).any():
         return None
-    return LabelPiece(texts, values.tolist(), moments.to_pylist())
+    return LabelPiece(texts, values.tolist(), moments.to_pylist(), versions)
 
 
 def _check_columns(names: list[str], labels: Labels, path: Path) -> None:

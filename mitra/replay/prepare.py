@@ -30,20 +30,23 @@ MEMORY_MB = 384
 Progress = Callable[[str, int], None]
 """Called with what is being done ("read", "labels", "sort", "write") and how many rows of it are done."""
 
-_CORRECTIONS = pa.list_(pa.struct([("value", pa.float64()), ("known_at_ms", pa.int64())]))
+_CORRECTIONS = pa.list_(pa.struct([("value", pa.float64()), ("known_at_ms", pa.int64()), ("version", pa.int64())]))
 SCHEMA = pa.schema([
     ("kind", pa.uint8()), ("id", pa.string()), ("time_ms", pa.int64()), ("payload", pa.binary()),
-    ("content_hash", pa.int64()), ("label", pa.float64()), ("known_at_ms", pa.int64()), ("corrections", _CORRECTIONS),
+    ("content_hash", pa.int64()), ("label", pa.float64()), ("known_at_ms", pa.int64()), ("version", pa.int64()),
+    ("corrections", _CORRECTIONS),
 ])  # fmt: skip
 _ROWS = pa.schema([
     ("place", pa.int64()), ("kind", pa.uint8()), ("space", pa.uint8()), ("id", pa.string()), ("number", pa.int64()), ("time_ms", pa.int64()),
     ("payload", pa.binary()), ("content_hash", pa.int64()),
 ])  # fmt: skip
-_LABELS = pa.schema([("place", pa.int64()), ("id", pa.string()), ("value", pa.float64()), ("known_at_ms", pa.int64())])
+_LABELS = pa.schema([
+    ("place", pa.int64()), ("id", pa.string()), ("value", pa.float64()), ("known_at_ms", pa.int64()), ("version", pa.int64()),
+])  # fmt: skip
 
 _CREATE = """
 create table rows (place bigint, kind utinyint, space utinyint, id varchar, number bigint, time_ms bigint, payload blob, content_hash bigint);
-create table labels (place bigint, id varchar, value double, known_at_ms bigint);
+create table labels (place bigint, id varchar, value double, known_at_ms bigint, version bigint);
 """
 # Which content of an id came first is known here, whatever the parallelism: the later ones are no events.
 _FIRST = """
@@ -58,31 +61,36 @@ order by r.place
 """
 _LABELS_ARE_SINGLE = "select count(*) = count(distinct id) from labels"
 _SINGLE = """
-create view versions as select id, value as label, known_at_ms, null::struct(value double, known_at_ms bigint)[] corrections
+create view versions as select id, value as label, known_at_ms, version,
+    null::struct(value double, known_at_ms bigint, version bigint)[] corrections
 from labels
 """
-# Of labels with the same id and time the first in the files counts, as live; the others are versions, the oldest first.
+# Of labels with the same id and version the first in the files counts, as live; the others are listed as they became known.
 _SEVERAL = """
 create table versions as
 with times as (
     select id, min(time_ms) time_ms from rows where space = $decided group by id
 ), known as (
-    select l.id, l.value, coalesce(l.known_at_ms, t.time_ms + $delay) known_at_ms, l.place
+    select l.id, l.value, coalesce(l.known_at_ms, t.time_ms + $delay) known_at_ms, l.version, l.place
     from labels l left join times t on t.id = l.id
-), latest as (
-    select id, known_at_ms, arg_min(value, place) as value from known group by id, known_at_ms
+), several as (
+    select id, coalesce(version, known_at_ms) version, arg_min(value, place) as value, arg_min(known_at_ms, place) known_at_ms
+    from known group by all
 ), listed as (
-    select id, list(struct_pack(value := value, known_at_ms := known_at_ms) order by known_at_ms) versions
-    from latest group by id
+    select id, list(
+        struct_pack(value := value, known_at_ms := known_at_ms, version := version) order by known_at_ms, version
+    ) versions
+    from several group by id
 )
-select id, versions[1].value label, versions[1].known_at_ms known_at_ms,
+select id, versions[1].value label, versions[1].known_at_ms known_at_ms, versions[1].version as version,
     case when len(versions) > 1 then versions[2:] end corrections
 from listed
 """
 _UNMATCHED = "select count(*) from labels l anti join (select id from rows where space = $decided) r on r.id = l.id"
 _SORTED = """
 select r.kind, r.id, r.time_ms, r.payload, r.content_hash, v.label,
-    case when v.label is not null then coalesce(v.known_at_ms, r.time_ms + $delay) end as known_at_ms, v.corrections
+    case when v.label is not null then coalesce(v.known_at_ms, r.time_ms + $delay) end as known_at_ms,
+    case when v.label is not null then coalesce(v.version, v.known_at_ms, r.time_ms + $delay) end as version, v.corrections
 from rows r left join versions v on v.id = r.id and r.space = $decided
 order by r.time_ms, r.number nulls last, r.id, r.place
 """
@@ -270,6 +278,7 @@ class _Preparation:
             pa.array(piece.ids, pa.string()),
             pa.array(piece.values, pa.float64()),
             pa.array(piece.known_at_ms, pa.int64()),
+            pa.array(piece.versions, pa.int64()),
         ]
         self._load("labels", pa.Table.from_arrays(columns, schema=_LABELS))
         return int(columns[3].null_count)

@@ -19,12 +19,12 @@ from mitra.decode import Event, decode_payload
 from mitra.errors import MitraError
 from mitra.pipeline import Pipeline
 
-FORMAT = 2
+FORMAT = 3
 DATA_FILE, SUMMARY_FILE = "batches.bin", "input.json"
 
 
 class _Frame(msgspec.Struct, array_like=True):
-    """A batch on disk: u1 kinds, ids, <i8 times, payloads, <i8 content hashes, <f8 labels (NaN: none), <i8 known-at times."""
+    """A batch on disk: u1 kinds, ids, <i8 times, payloads, <i8 content hashes, <f8 labels (NaN: none), <i8 known-at times, <i8 versions."""
 
     kinds: bytes
     ids: list[str]
@@ -33,7 +33,8 @@ class _Frame(msgspec.Struct, array_like=True):
     content_hashes: bytes
     labels: bytes
     known_at_ms: bytes
-    corrections: list[tuple[int, float, int]]
+    versions: bytes
+    corrections: list[tuple[int, float, int, int]]
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -64,15 +65,16 @@ class Summary:
 class PreparedBatch:
     """One batch: n events with, in step, their kinds and labels.
 
-    `labels[i]` is 1.0, 0.0 or None, known at `known_at_ms[i]` (0 where there is none); `corrections` are later versions of labels: row, value,
-    known-at time.
+    `labels[i]` is 1.0, 0.0 or None, known at `known_at_ms[i]` and of version `versions[i]` (0 where there is none); `corrections` are other
+    versions that became known later: row, value, known-at time, version.
     """
 
     kinds: list[int]
     events: list[Event]
     labels: list[float | None]
     known_at_ms: list[int]
-    corrections: list[tuple[int, float, int]]
+    versions: list[int]
+    corrections: list[tuple[int, float, int, int]]
 
 
 class PreparedInput:
@@ -125,6 +127,7 @@ class PreparedInput:
             events=events,
             labels=[None if label != label else label for label in labels.tolist()],
             known_at_ms=np.frombuffer(frame.known_at_ms, dtype=np.int64).tolist(),
+            versions=np.frombuffer(frame.versions, dtype=np.int64).tolist(),
             corrections=frame.corrections,
         )
 
@@ -159,8 +162,8 @@ class PreparedWriter:
         self.rows = 0
 
     def write(self, batch: Any) -> None:
-        """Append an Arrow record batch with the columns kind, id, time_ms, payload, content_hash, label, known_at_ms, corrections."""
-        kinds, ids, times, payloads, hashes, labels, known, corrections = batch.columns
+        """Append an Arrow record batch whose columns are those of `prepare.SCHEMA`."""
+        kinds, ids, times, payloads, hashes, labels, known, versions, corrections = batch.columns
         frame = _Frame(
             kinds=kinds.to_numpy().tobytes(),
             ids=ids.to_pylist(),
@@ -169,6 +172,7 @@ class PreparedWriter:
             content_hashes=hashes.to_numpy().tobytes(),
             labels=labels.to_numpy(zero_copy_only=False).astype(np.float64).tobytes(),
             known_at_ms=known.fill_null(0).to_numpy().tobytes(),
+            versions=versions.fill_null(0).to_numpy().tobytes(),
             corrections=_corrections(corrections),
         )
         self._offsets.append(self._offsets[-1] + self._file.write(_encode(frame)))
@@ -190,11 +194,11 @@ class PreparedWriter:
         return PreparedInput.open(self._folder)
 
 
-def _corrections(column: Any) -> list[tuple[int, float, int]]:
+def _corrections(column: Any) -> list[tuple[int, float, int, int]]:
     if column.null_count == len(column):
         return []
     return [
-        (row, later["value"], later["known_at_ms"])
+        (row, later["value"], later["known_at_ms"], later["version"])
         for row, corrections in enumerate(column.to_pylist())
         for later in corrections or ()
     ]

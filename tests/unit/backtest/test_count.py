@@ -133,6 +133,17 @@ def test_the_last_version_of_a_label_counts_and_of_two_at_one_time_the_first(cou
     assert figures.rules[0].caught.precision == 1.0
 
 
+def test_a_label_s_version_goes_before_when_it_became_known(counted: Counted, tmp_path: Path):
+    files = label_files(tmp_path)
+    lines = [
+        {"id": "p", "fraud": 1, "known_at": START_MS, "version": 2},
+        {"id": "p", "fraud": 0, "known_at": START_MS + HOUR_MS, "version": 1},
+    ]
+    files.paths[0].write_text("".join(json.dumps(line) + "\n" for line in lines))
+    figures = counted([Row("p", 1.0, ("a",))], files)
+    assert (figures.frauds, figures.honest) == (1, 0)
+
+
 @pytest.mark.parametrize("id_type", [pa.int32(), pa.float64(), pa.decimal128(20, 0), pa.string()], ids=str)
 def test_labels_find_their_payments_whatever_the_type_of_ids(counted: Counted, tmp_path: Path, id_type: Any):
     ids = pa.array(["17"]).cast(pa.int64()).cast(id_type).to_pylist()

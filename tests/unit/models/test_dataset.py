@@ -113,6 +113,21 @@ def test_of_labels_with_one_time_the_first_counts_as_it_does_live(files, tmp_pat
     assert data.labels.tolist() == [bool(verdicts[0])]
 
 
+@pytest.mark.parametrize("known_at", [None, "known_at"])
+def test_the_greatest_version_counts_with_the_time_it_became_known(files, tmp_path, known_at):
+    times = [START_MS, START_MS + 5, START_MS + 9]
+    both = write(tmp_path / "l.parquet", id=[7, 7, 7], verdict=[0, 1, 0], known_at=times, version=[1, 3, 2])
+    data = read_dataset(files.features, labels(both, known_at=known_at), None, ALL)
+    assert data.labels.tolist() == [True]
+    assert known_at is None or data.known_ms.tolist() == [START_MS + 5]
+
+
+def test_a_version_that_is_no_whole_number_is_told(files, tmp_path):
+    strange = write(tmp_path / "l.parquet", id=[7, 8, 9], verdict=[1, 1, 1], version=["1", "two", "3.5"])
+    with pytest.raises(TrainingError, match=r"version holds '3\.5', 'two'; a version is a whole number of 64 bits"):
+        read_dataset(files.features, labels(strange), None, ALL)
+
+
 def test_contradictions_without_an_order_are_refused(files, tmp_path):
     both = write(tmp_path / "l.parquet", id=[7, 7], verdict=[0, 1])
     with pytest.raises(TrainingError, match=r"1 transactions \(one is 7\) are labelled both ways"):

@@ -58,7 +58,7 @@ def json_lines(path: Path, rows: Sequence[Any]) -> Path:
 
 def csv_file(path: Path, rows: Sequence[dict[str, Any]]) -> Path:
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, ["id", "at", "amount", "note"])
+        writer = csv.DictWriter(file, list(dict.fromkeys(name for row in rows for name in row)))
         writer.writeheader()
         writer.writerows(rows)
     return path
@@ -263,7 +263,39 @@ def test_a_labels_own_time_counts_and_corrections_follow_by_time(tmp_path: Path)
     batch = prepared.batch(0)
     assert batch.labels == [1.0, 1.0]
     assert batch.known_at_ms == [START_MS + DAY_MS, START_MS + 60_000 + 7 * DAY_MS]
-    assert batch.corrections == [(0, 0.0, START_MS + 2 * DAY_MS), (0, 0.0, START_MS + 3 * DAY_MS)]
+    versions = [START_MS + days * DAY_MS for days in (1, 2, 3)]
+    assert batch.versions == [versions[0], START_MS + 60_000 + 7 * DAY_MS]
+    assert batch.corrections == [(0, 0.0, version, version) for version in versions[1:]]
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "csv", "parquet"])
+def test_a_version_supersedes_whenever_it_became_known(tmp_path: Path, suffix: str) -> None:
+    transactions = json_lines(tmp_path / "a.jsonl", [payment(1, 0), payment(2, 1), payment(3, 2)])
+    rows = [
+        {"id": 1, "label": 1, "known_at": START_MS + 3 * DAY_MS, "version": 1},
+        {"id": 1, "label": 0, "known_at": START_MS + DAY_MS, "version": 2},
+        {"id": 1, "label": 1, "known_at": START_MS + 2 * DAY_MS, "version": 2},
+        {"id": 2, "label": 1, "known_at": START_MS + DAY_MS, "version": -5},
+        {"id": 3, "label": 1, "known_at": START_MS + DAY_MS, "version": None},
+    ]
+    path = tmp_path / f"labels.{suffix}"
+    {"jsonl": json_lines, "csv": csv_file, "parquet": parquet}[suffix](path, rows)
+    prepared, _ = run(pipeline_in(tmp_path), tmp_path, [transactions], labels=[path])
+    batch = prepared.batch(0)
+    assert batch.labels == [0.0, 1.0, 1.0]
+    assert batch.versions == [2, -5, START_MS + DAY_MS]
+    # Of two with one version the first counts; what became known later under a lesser one is handed on, and changes nothing.
+    assert batch.corrections == [(0, 1.0, START_MS + 3 * DAY_MS, 1)]
+
+
+@pytest.mark.parametrize("version", ["two", 1.5, 1 << 63, True, [1]])
+def test_a_version_that_is_none_is_a_dead_letter(tmp_path: Path, version: Any) -> None:
+    transactions = json_lines(tmp_path / "a.jsonl", [payment(1)])
+    labels = json_lines(tmp_path / "labels.jsonl", [{"id": 1, "label": 1, "version": version}])
+    prepared, _ = run(pipeline_in(tmp_path), tmp_path, [transactions], labels=[labels])
+    assert prepared.batch(0).labels == [None]
+    (letter,) = map(json.loads, (tmp_path / "label_dead_letters.jsonl").read_text().splitlines())
+    assert (letter["reason"], letter["field"]) == ("wrong_type", "version")
 
 
 def test_what_is_no_label_is_told_beside_the_dead_letters(tmp_path: Path) -> None:
