@@ -20,7 +20,7 @@ from tests.factories.live import Reader, on_kafka, same, write_pipeline
 
 pytestmark = pytest.mark.crash
 
-KILLS = int(os.environ.get("MITRA_CRASH_KILLS", "2"))
+KILLS = int(os.environ.get("MITRA_CRASH_KILLS", "1"))
 RATE = float(os.environ.get("MITRA_CRASH_RATE", "100"))
 SEED = int(os.environ.get("MITRA_CRASH_SEED", "1"))
 START_S = 300.0

@@ -1,9 +1,13 @@
-"""`mitra replay` over the same payments as the live job, bad ones among them, at parallelism 1 and 2."""
+"""`mitra replay` over the same payments as the live job, bad ones among them, under rules, at parallelism 1 and 2."""
 
 import json
 import random
 from collections import Counter
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -33,69 +37,6 @@ def payments(count: int) -> list[Payment]:
     return made
 
 
-@pytest.fixture(scope="module")
-def replayed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, list[Payment], list[Payment]]:
-    """The pipeline, the file of transactions, the good payments and those whose ids are disputed."""
-    folder = tmp_path_factory.mktemp("replayed")
-    path = write_pipeline(folder, "replayed")
-    odd = odd_payments()
-    good = payments(2000 - len(odd))
-    lines = [payment.value for payment in good] + [raw(payment) for payment in odd]
-    bad = [message(kind, n) for kind in KINDS for n in range(EACH) if kind not in NOT_IN_FILES]
-    lines += [line.replace(b"\n", b"") for line in bad if line is not None]
-    disputed = good[:EACH]
-    lines += [conflict(payment).value for payment in disputed]
-    random.Random(9).shuffle(lines)
-    (folder / "payments.jsonl").write_bytes(b"\n".join(lines) + b"\n")
-    labels = [{"id": payment.id, "fraud": 1, "known_at": payment.at + HOUR_MS} for payment in good[::10]]
-    (folder / "labels.jsonl").write_text("".join(json.dumps(label) + "\n" for label in labels))
-    return path, folder / "payments.jsonl", [*good, *odd], disputed
-
-
-def replay(
-    path: Path, file: Path, output: Path, parallelism: int, capsys: pytest.CaptureFixture[str], *more: str
-) -> pa.Table:
-    """Replay, check the counts, and return the decisions."""
-    labels = file.with_name("labels.jsonl")
-    call = ["replay", str(path), "--transactions", str(file), "--labels", str(labels), "--output", str(output)]
-    status = main([*call, *more, "--parallelism", str(parallelism), "--json"])
-    said = capsys.readouterr()
-    assert status == 0, said.err
-    counts = json.loads(said.out)
-    dead = EACH * (len(KINDS) - len(NOT_IN_FILES) + 1)
-    assert {name: counts[name] for name in ("transactions", "decisions", "dead_letters", "duplicates")} == {
-        "transactions": 2000 + dead, "decisions": 2000, "dead_letters": dead, "duplicates": 0,
-    }  # fmt: skip
-    return pq.read_table(output / "decisions.parquet")
-
-
-def test_the_table_is_the_oracle_s_and_the_same_at_parallelism_1_and_2(
-    replayed: tuple[Path, Path, list[Payment], list[Payment]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path, file, good, disputed = replayed
-    one = replay(path, file, tmp_path / "one", 1, capsys)
-    two = replay(path, file, tmp_path / "two", 2, capsys)
-    assert one.equals(two)
-    letters = [sorted((tmp_path / name / "dead_letters.jsonl").read_text().splitlines()) for name in ("one", "two")]
-    assert letters[0] == letters[1]
-
-    customers = Customers()
-    ordered = sorted(good, key=lambda payment: (payment.at, payment.id))
-    found = {row["transaction_id"]: row for row in one.to_pylist()}
-    frauds = {payment.id for payment in good[: 2000 - len(odd_payments()) : 10]}
-    wrong = {}
-    for payment in ordered:
-        expected = customers.expect(payment)
-        if payment.id in frauds:
-            customers.note(payment, 1.0, payment.at + HOUR_MS)
-        off = differences(found[payment.id], expected)
-        if off:
-            wrong[payment.id] = off
-    assert wrong == {}
-    assert sum(row["frauds"] for row in found.values()) > 0
-    _check_letters([json.loads(line) for line in letters[0]], disputed)
-
-
 RULES = """
 features: {half: amount / 2}
 rules:
@@ -109,17 +50,91 @@ rules:
 BUSY = Question("count", None, ("over", 17 * MINUTE_MS), where=lambda values: values["amount"] > 20)
 
 
-def test_under_rules_each_payment_is_judged_as_the_oracle_says(
-    replayed: tuple[Path, Path, list[Payment], list[Payment]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path, file, good, _ = replayed
-    rules = tmp_path / "rules.yaml"
-    rules.write_text(RULES)
-    table = replay(path, file, tmp_path / "ruled", 2, capsys, "--rules", str(rules))
-    found = {row["transaction_id"]: row for row in table.to_pylist()}
+@dataclass(frozen=True)
+class Replayed:
+    """The good payments, those whose ids are disputed, and what replays at parallelism 1 and 2 made of them."""
+
+    good: list[Payment]
+    disputed: list[Payment]
+    frauds: set[str]
+    tables: list[pa.Table]
+    letters: list[list[str]]
+
+    @property
+    def rows(self) -> dict[str, dict[str, Any]]:
+        return {row["transaction_id"]: row for row in self.tables[0].to_pylist()}
+
+    @property
+    def in_order(self) -> list[Payment]:
+        return sorted(self.good, key=lambda payment: (payment.at, payment.id))
+
+
+@pytest.fixture(scope="module")
+def replayed(tmp_path_factory: pytest.TempPathFactory) -> Replayed:
+    """Payments in no order, bad messages among them, labels and rules, replayed twice."""
+    folder = tmp_path_factory.mktemp("replayed")
+    path = write_pipeline(folder, "replayed")
+    odd = odd_payments()
+    good = payments(2000 - len(odd))
+    lines = [payment.value for payment in good] + [raw(payment) for payment in odd]
+    bad = [message(kind, n) for kind in KINDS for n in range(EACH) if kind not in NOT_IN_FILES]
+    lines += [line.replace(b"\n", b"") for line in bad if line is not None]
+    disputed = good[:EACH]
+    lines += [conflict(payment).value for payment in disputed]
+    random.Random(9).shuffle(lines)
+    (folder / "payments.jsonl").write_bytes(b"\n".join(lines) + b"\n")
+    labels = [{"id": payment.id, "fraud": 1, "known_at": payment.at + HOUR_MS} for payment in good[::10]]
+    (folder / "labels.jsonl").write_text("".join(json.dumps(label) + "\n" for label in labels))
+    (folder / "rules.yaml").write_text(RULES)
+    tables, letters = [], []
+    for parallelism in (1, 2):
+        output = folder / f"by-{parallelism}"
+        tables.append(replay(path, output, parallelism))
+        letters.append(sorted((output / "dead_letters.jsonl").read_text().splitlines()))
+    return Replayed([*good, *odd], disputed, {label["id"] for label in labels}, tables, letters)
+
+
+def replay(path: Path, output: Path, parallelism: int) -> pa.Table:
+    """Replay the files beside a pipeline, check the counts, and return the decisions."""
+    call = ["replay", str(path), "--output", str(output), "--parallelism", str(parallelism), "--json"]
+    for name in ("transactions payments.jsonl", "labels labels.jsonl", "rules rules.yaml"):
+        option, file = name.split()
+        call += [f"--{option}", str(path.with_name(file))]
+    with redirect_stdout(StringIO()) as said:
+        assert main(call) == 0
+    counts = json.loads(said.getvalue())
+    dead = EACH * (len(KINDS) - len(NOT_IN_FILES) + 1)
+    assert {name: counts[name] for name in ("transactions", "decisions", "dead_letters", "duplicates")} == {
+        "transactions": 2000 + dead, "decisions": 2000, "dead_letters": dead, "duplicates": 0,
+    }  # fmt: skip
+    return pq.read_table(output / "decisions.parquet")
+
+
+def test_the_table_is_the_same_at_parallelism_1_and_2(replayed: Replayed) -> None:
+    one, two = replayed.tables
+    assert one.equals(two)
+    assert replayed.letters[0] == replayed.letters[1]
+
+
+def test_features_are_the_oracle_s(replayed: Replayed) -> None:
+    customers, found = Customers(), replayed.rows
+    wrong = {}
+    for payment in replayed.in_order:
+        expected = customers.expect(payment)
+        if payment.id in replayed.frauds:
+            customers.note(payment, 1.0, payment.at + HOUR_MS)
+        off = differences(found[payment.id], expected)
+        if off:
+            wrong[payment.id] = off
+    assert wrong == {}
+    assert sum(row["frauds"] for row in found.values()) > 0
+
+
+def test_under_rules_each_payment_is_judged_as_the_oracle_says(replayed: Replayed) -> None:
+    found = replayed.rows
     histories: dict[str, OracleHistory] = {}
     wrong = {}
-    for payment in sorted(good, key=lambda payment: (payment.at, payment.id)):
+    for payment in replayed.in_order:
         event = PastEvent("payment", payment.at, payment.id, hash(payment), {"amount": payment.amount})
         _, _, [recent] = histories.setdefault(payment.customer, OracleHistory()).touch(event, [BUSY])
         row = found[payment.id]
@@ -139,7 +154,8 @@ def test_under_rules_each_payment_is_judged_as_the_oracle_says(
     assert set(fired) == {"large", "busy", "reported"}
 
 
-def _check_letters(letters: list[dict[str, object]], disputed: list[Payment]) -> None:
-    reasons = sorted((str(letter["reason"]), letter["field"] or "") for letter in letters)
+def test_what_is_no_payment_is_a_dead_letter_with_its_reason(replayed: Replayed) -> None:
+    letters = map(json.loads, replayed.letters[0])
+    reasons = sorted((letter["reason"], letter["field"] or "") for letter in letters)
     expected = [(KINDS[kind].reason, KINDS[kind].field or "") for kind in KINDS if kind not in NOT_IN_FILES]
-    assert reasons == sorted([*expected * EACH, *[("conflict", "id")] * len(disputed)])
+    assert reasons == sorted([*expected * EACH, *[("conflict", "id")] * len(replayed.disputed)])
