@@ -3,6 +3,7 @@
 A model is known by the sha256 of its manifest. First the cache is asked; what isn't there is tried in a process of its own.
 """
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 TRIAL_S = 300.0
 """How long a trial may take, fetching included."""
 _AT_ONCE = 2
+TIDY_S = 3600.0
+"""How often a process says what it uses, and deletes what nobody has used for long: far more often than that is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,13 @@ class Registry:
             needed = set().union(*self._wanted.values())
             for sha256 in [one for one, found in self._found.items() if found is not None and one not in needed]:
                 del self._found[sha256]
+
+    def tidy(self) -> list[str]:
+        """Say that what is wanted here is in use, and delete what nobody uses; return the sha256 of what is gone."""
+        with self._lock:
+            used = set().union(self._found, *self._wanted.values())
+        self._cache.use(used)
+        return self._cache.prune()
 
     def wait(self, artefacts: Iterable[Artefact], longest_s: float) -> None:
         """Wait until something came of all these, for so long at most."""
@@ -166,5 +176,17 @@ _registries_lock = threading.Lock()
 def shared_registry(max_bytes: int) -> Registry:
     """Return this process's registry over the usual cache: subtasks are threads of one process, and share what is loaded."""
     cache = ModelCache()
+    key = (cache.folder, max_bytes)
     with _registries_lock:
-        return _registries.setdefault((cache.folder, max_bytes), Registry(cache, max_bytes))
+        if key not in _registries:
+            registry = _registries[key] = Registry(cache, max_bytes)
+            threading.Thread(target=_tidy, args=(registry,), name="mitra-model-cache", daemon=True).start()
+        return _registries[key]
+
+
+def _tidy(registry: Registry) -> None:
+    pause = threading.Event()
+    while True:
+        pause.wait(TIDY_S)
+        with contextlib.suppress(OSError):  # a file that another user owns stays
+            registry.tidy()
