@@ -44,10 +44,18 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--no-write", action="store_true", help="print figures, write no files")
     parser.add_argument("--report", action="store_true", help="only write docs/performance.md anew")
     args = parser.parse_args(arguments)
-    args.only = list(SCENARIOS) if args.only is None else args.only.split(",")
+    args.only = (
+        [name for name, one in SCENARIOS.items() if args.log or not one.reads_log]
+        if args.only is None
+        else args.only.split(",")
+    )
     unknown = [name for name in args.only if name not in SCENARIOS]
     if unknown:
         parser.error(f"no scenario {', '.join(unknown)}; there are {', '.join(SCENARIOS)}")
+    if not args.log and any(SCENARIOS[name].reads_log for name in args.only):
+        parser.error(
+            f"{', '.join(name for name in args.only if SCENARIOS[name].reads_log)} reads the job's log: add --log"
+        )
     return args
 
 

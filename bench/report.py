@@ -141,6 +141,9 @@ def _figures(figures: Figures) -> list[str]:
         )
     if figures.get("latency_ms"):
         lines.append("ms: " + ", ".join(f"{name} {value:g}" for name, value in figures["latency_ms"].items()))
+    if figures.get("alone_ms"):
+        alone = ", ".join(f"{name} {value:g}" for name, value in figures["alone_ms"].items())
+        lines += [f"ms without it: {alone}", f"retrained {figures['rounds']} times and a part"]
     if figures.get("cost_ratio"):
         lines.append(
             f"drained at {figures['drain']['rate']:,}, evenly spread at {figures['even_drain']['rate']:,} a second"

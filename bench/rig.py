@@ -71,6 +71,7 @@ class Rig(Running):
     ) -> None:
         """Prepare; nothing runs yet. `preload` is the number of payments that histories are filled with."""
         self._log = log
+        self.log: Path | None = None
         self.preload = preload
         self.job_settings = job
         self.settings = settings
@@ -92,7 +93,9 @@ class Rig(Running):
         self.kafka = LocalKafka(data, settings=_KAFKA)
         self._stack.callback(self._stop_kafka)
         self.kafka.start()
-        self.path = write_pipeline(folder / "pipeline.yaml", self.job_settings, model, log=self._log)
+        # Kept histories go on with the log that they were filled with.
+        self.log = (kept or folder) / "log" if self._log else None
+        self.path = write_pipeline(folder / "pipeline.yaml", self.job_settings, model, log=self.log)
         self.pipeline: Pipeline = load_pipeline(self.path, self.kafka.bootstrap)
         with topics_client(self.pipeline) as client:
             client.create(needed_topics(self.pipeline))

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench.changes import CHANGING, Pusher, rules, sequences, spread
+from bench.retrain import retrain_beside
 from bench.rig import Rig
 from bench.swaps import TREES, swaps_on_two
 
@@ -26,6 +27,8 @@ class Lengths:
     pushes: int = 200
     swaps: int = 10
     swapped_trees: int = TREES
+    phase_s: float = 90
+    phases: int = 4
 
 
 QUICK = Lengths(
@@ -39,6 +42,8 @@ QUICK = Lengths(
     pushes=20,
     swaps=4,
     swapped_trees=400,
+    phase_s=20,
+    phases=2,
 )
 
 
@@ -169,13 +174,19 @@ def swaps(rig: Rig, lengths: Lengths) -> Figures:
     return swaps_on_two(rig, swaps=lengths.swaps, trees=lengths.swapped_trees, warm_s=lengths.warm_s)
 
 
+def retrain(rig: Rig, lengths: Lengths) -> Figures:
+    """Retrain beside the job."""
+    return retrain_beside(rig, phases=lengths.phases, phase_s=lengths.phase_s, warm_s=lengths.warm_s)
+
+
 @dataclass(frozen=True)
 class Scenario:
-    """A measurement with its bars; `figures` are the columns of the table, as (heading, path)."""
+    """A measurement with its bars; one that `reads_log` needs a job that keeps one."""
 
     title: str
     run: Callable[[Rig, Lengths], Figures]
     bars: tuple[Bar, ...] = field(default=())
+    reads_log: bool = False
 
 
 SCENARIOS: dict[str, Scenario] = {
@@ -226,5 +237,11 @@ SCENARIOS: dict[str, Scenario] = {
             Bar("none without a model", ("without_model",), 0),
             Bar("p99 in the second of each swap ≤ 100 ms", ("swap_p99_ms",), 100),
         ),
+    ),
+    "retrain": Scenario(
+        "300 payments a second with and without `mitra retrain` beside the job",
+        retrain,
+        (Bar("p99 ≤ 1.5 times that without", ("p99_ratio",), 1.5),),
+        reads_log=True,
     ),
 }

@@ -112,7 +112,9 @@ def main() -> None:
     args = parser.parse_args()
     found = {}
     with TemporaryDirectory(prefix="mitra-bench-") as folder:
-        path = write_pipeline(Path(folder) / "pipeline.yaml", {"buckets": args.buckets}, scorer(), log=args.log)
+        path = write_pipeline(
+            Path(folder) / "pipeline.yaml", {"buckets": args.buckets}, scorer(), log=Path("log") if args.log else None
+        )
         blueprint = Blueprint.of(load_pipeline(path))
         for size in args.batch or (4, 40, 400):
             found[size] = measure(blueprint, args.payments, size)

@@ -72,16 +72,20 @@ def features() -> dict[str, str]:
     return found
 
 
-def write_pipeline(path: Path, job: dict[str, Any], model: Path | None = None, *, log: bool = False) -> Path:
-    """Write the pipeline file with the settings `job`, the folder of its model, and a log beside it; return its path."""
+def write_pipeline(
+    path: Path, job: dict[str, Any], model: Path | None = None, *, log: Path | None = None, more: str = ""
+) -> Path:
+    """Write the pipeline file with the settings `job`, the folders of its model and its log, and `more` sections; return its path."""
     lines = [_HEAD.rstrip(), "features:", *(f"  {name}: '{text}'" for name, text in features().items())]
     if model is not None:
         # One that is put has its time measured while everything else runs too.
         lines += ["model:", f"  path: {model}", "limits:", "  model_us: 20000"]
     if job:
         lines += ["job:", *(f"  {name}: {value}" for name, value in job.items())]
-    if log:
-        lines += ["log:", "  path: log"]
+    if log is not None:
+        lines += ["log:", f"  path: {log}"]
+    if more:
+        lines.append(more)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path

@@ -13,7 +13,7 @@ from models.errors import TrainingError
 from models.labels import LabelSource, label_relation
 from models.manifest import ModelFeature
 from models.matrix import Matrix, as_matrix
-from models.tables import column_types, fetch, join_key, quoted, scan, value_type
+from models.tables import column_types, fetch, join_key, open_tables, quoted, scan, value_type
 from models.windows import Span, show_time
 
 DECISIONS = "decisions.parquet"
@@ -85,14 +85,15 @@ def read_dataset(
     among: Sequence[str] = (),
     cards: CardSource | None = None,
     progress: Progress | None = None,
+    threads: int | None = None,
 ) -> Dataset:
     """Return the labelled rows of `span`. `decisions`: replay's output folder or its Parquet file.
 
     `features` None: the numeric ones `among` those named, or of all columns that aren't the decision's own. Duplicates are left out: a payment counts once.
-    `progress(done, of)` is called now and then with rows. Raises `TrainingError` for columns, labels or times missing.
+    `progress(done, of)` is called now and then with rows; `threads` read, None for one a core. Raises `TrainingError` for columns, labels or times missing.
     """
     path = decisions / DECISIONS if decisions.is_dir() else decisions
-    connection = duckdb.connect()
+    connection = open_tables(threads)
     source = scan([path], "features")
     types = column_types(connection, source)
     _check_columns(path, types, ("transaction_id", "event_time"))

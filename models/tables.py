@@ -19,6 +19,11 @@ _READERS = {
 _FLOATING = ("DOUBLE", "FLOAT", "REAL", "DECIMAL")
 
 
+def open_tables(threads: int | None = None) -> duckdb.DuckDBPyConnection:
+    """Return a database in memory that works with so many threads, None for one a core."""
+    return duckdb.connect(config={} if threads is None else {"threads": threads})
+
+
 def scan(paths: Sequence[Path], what: str) -> str:
     """Return the SQL table function that reads `paths`, all of one kind; `what` names them in errors."""
     for path in paths:

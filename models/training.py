@@ -36,7 +36,7 @@ class Order:
     """What to train: names for the result, windows, parameters, and how to calibrate and choose thresholds.
 
     `label_delay_ms`: how long a label takes; it says which cards are known as compromised in the test window.
-    `folds`: pieces of time for held-out scores. Without a `test` window nothing is measured, and labels count that were known by
+    `folds`: pieces of time for held-out scores. `threads`: how many fit, None for one a core. Without a `test` window nothing is measured, and labels count that were known by
     `known_by_ms`; else those known when the test begins.
     """
 
@@ -53,6 +53,7 @@ class Order:
     known_by_ms: int | None = None
     window_ms: int = 86_400_000
     """The windows in which drift will be looked for: the baseline says how much of it is usual between them."""
+    threads: int | None = None
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def train(data: Dataset, order: Order, progress: Progress | None = None) -> Trai
 
     x, labels = data.x[rows], data.labels[rows]
     names = [feature.name for feature in data.features]
-    booster = _fit(x, labels, names, parameters, lambda done, of: progress("fitting", done, of))
+    booster = _fit(x, labels, names, parameters, order.threads, lambda done, of: progress("fitting", done, of))
     held_out = _held_out_scores(x, labels, names, parameters, order, progress)
     calibration = fit_calibration(order.calibration, held_out, labels)
     calibrated = calibration.apply(held_out)
@@ -149,7 +150,8 @@ def _held_out_scores(
         def report(done: int, of: int, stage: str = stage) -> None:
             progress(stage, done, of)
 
-        scores[piece] = _predict(_fit(x[others], labels[others], names, parameters, report), x[piece])
+        fitted = _fit(x[others], labels[others], names, parameters, order.threads, report)
+        scores[piece] = _predict(fitted, x[piece])
     return scores
 
 
@@ -158,12 +160,15 @@ def _fit(
     labels: Rows,
     names: list[str],
     parameters: Parameters,
+    threads: int | None,
     report: Callable[[int, int], None],
 ) -> xgboost.Booster:
     given: dict[str, Any] = {name: value for name, value in parameters.items() if name != "n_estimators"}
+    if threads is not None:
+        given["nthread"] = threads
     trees = int(parameters["n_estimators"] or 0)
     try:
-        matrix = xgboost.DMatrix(x, labels.astype(np.float32), feature_names=names)
+        matrix = xgboost.DMatrix(x, labels.astype(np.float32), feature_names=names, nthread=threads)
         return xgboost.train(given, matrix, trees, callbacks=[_Report(report, trees)], verbose_eval=False)
     except (xgboost.core.XGBoostError, ValueError) as error:
         msg = f"XGBoost refuses the parameters: {_first_line(error)}"

@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from models.model import Model
 
 POLL_S = 5.0
+NICE = 19
+"""Retraining can wait: a payment that is decided on the same machine goes first."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,12 +51,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=True,
         help="put it into the job (default), or only write it",
     )
+    parser.add_argument(
+        "--threads", type=int, default=1, metavar="N", help="cores it takes (1); more on a machine where no job runs"
+    )
     parser.add_argument("--mlflow", metavar="EXPERIMENT", help="log what ships to MLflow and register it there")
     parser.add_argument("--watch", action="store_true", help="go on: on a drift or quality alarm, and by schedule")
 
 
 def run(args: argparse.Namespace) -> int:
     """Retrain and tell: 0 where a better model was written (and pushed), 1 where the champion stays."""
+    if args.threads < 1:
+        raise MitraError(f"--threads={args.threads} can't work; give 1 or more")
+    os.nice(NICE)
     pipeline = load_pipeline(args.pipeline, args.bootstrap)
     settings_of(pipeline)
     for path in args.labels:
@@ -80,7 +89,7 @@ def _once(args: argparse.Namespace, pipeline: Pipeline, log: Path, as_of_ms: int
     with _champion(args, pipeline) as champion:
         came = retrain_once(
             pipeline, log, as_of_ms=as_of_ms, champion=champion, why=why, labels=tuple(args.labels),
-            label_delay_ms=label_delay_ms(args.label_delay),
+            label_delay_ms=label_delay_ms(args.label_delay), threads=args.threads,
         )  # fmt: skip
     pushed: list[dict[str, Any]] = []
     registered: str | None = None

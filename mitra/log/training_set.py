@@ -11,6 +11,7 @@ from mitra.log.names import LABELS, LOG_NAMES
 from mitra.log.reading import label_pieces, scan
 from mitra.pipeline import Pipeline
 from mitra.replay.labels import LabelPiece, read_labels
+from models.tables import open_tables
 
 DECISIONS = "decisions.parquet"
 
@@ -55,17 +56,19 @@ def write_training_set(
     known_by_ms: int,
     labels: tuple[Path, ...] = (),
     label_delay_ms: int | None = None,
+    threads: int | None = None,
 ) -> TrainingSet:
     """Write `decisions.parquet`, the features as served, and `labels.parquet`, as known by `known_by_ms`, into a folder.
 
     The labels are those of the log, or those of files. Silence is a label, and so is left to `mitra train`.
+    `threads` work on it, None for one a core.
     Raises MitraError where the log holds no decision of that time, or the pipeline has no labels.
     """
     told = pipeline.labels
     if told is None:
         raise MitraError(f"pipeline {pipeline.name} has no section labels, so what is a fraud is not known; add it")
     output.mkdir(parents=True, exist_ok=True)
-    with duckdb.connect() as connection:
+    with open_tables(threads) as connection:
         scan(connection, log, "decisions")
         left_out = ", ".join(f'"{name}"' for name in sorted(LOG_NAMES - {"decided_at"}))
         connection.execute(_SERVED.format(left_out=left_out, from_ms=from_ms, to_ms=to_ms))

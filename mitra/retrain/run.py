@@ -50,10 +50,12 @@ def retrain_once(
     why: str,
     labels: tuple[Path, ...] = (),
     label_delay_ms: int | None = None,
+    threads: int | None = None,
     progress: "Progress | None" = None,
 ) -> Came:
     """Train on what the log holds as of a time, judge, and write the artefact if it is better.
 
+    `threads` work on it, None for one a core.
     Raises MitraError where the log holds too little, or the artefact's folder is there already.
     """
     from models.artefact import check_replaceable, write_artefact  # noqa: PLC0415 - xgboost is loaded where it trains
@@ -79,12 +81,13 @@ def retrain_once(
         parameters={} if champion is None else _same_parameters(champion),
         label_delay_ms=told.after_ms if label_delay_ms is None else label_delay_ms,
         window_ms=monitoring.window_ms,
+        threads=threads,
     )
     with tempfile.TemporaryDirectory(prefix="mitra-retrain-") as name:
         rows = Path(name)
         write_training_set(
             pipeline, log, rows, from_ms=train_span.from_ms, to_ms=test.to_ms, known_by_ms=as_of_ms, labels=labels,
-            label_delay_ms=label_delay_ms,
+            label_delay_ms=label_delay_ms, threads=threads,
         )  # fmt: skip
         inputs = list(pipeline.model.inputs) or None if pipeline.model else None
         data = _read(pipeline, rows, order, inputs)
@@ -120,8 +123,9 @@ def _read(pipeline: Pipeline, rows: Path, order: "Order", features: list[str] | 
     assert order.test is not None, "retraining has a test window"
     span = Span(order.train.from_ms, order.test.to_ms)
     return read_dataset(
-        rows / DECISIONS, _labels(pipeline, rows), features, span, among=(*pipeline.features, *pipeline.micro_models)
-    )
+        rows / DECISIONS, _labels(pipeline, rows), features, span, among=(*pipeline.features, *pipeline.micro_models),
+        threads=order.threads,
+    )  # fmt: skip
 
 
 def _labels(pipeline: Pipeline, rows: Path) -> "LabelSource":

@@ -1,6 +1,10 @@
 """Retraining out of a log: judged on the newest matured days, shipped and pushed if it is better, and told why."""
 
 import json
+import os
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -57,6 +61,14 @@ def pipeline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "pipeline.yaml"
     path.write_text(PIPELINE, encoding="utf-8")
     return path
+
+
+@pytest.fixture(autouse=True)
+def priority(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How far the command stepped back; this process keeps its priority for the tests to come."""
+    asked: list[int] = []
+    monkeypatch.setattr(os, "nice", asked.append)
+    return asked
 
 
 @pytest.fixture
@@ -144,6 +156,7 @@ def test_it_is_pushed_as_a_challenger_with_the_reason(
         (["--log", "nowhere", "--no-push"], "has no decisions; name the folder"),
         (["--as-of", "2023-01-10", "--no-push", "--labels", "LABELS"], "has no decision from"),
         (["--as-of", "soon"], "--as-of=soon is no time"),
+        (["--threads", "0"], "--threads=0 can't work; give 1 or more"),
     ],
 )
 def test_what_is_asked_wrongly_is_told(
@@ -152,6 +165,17 @@ def test_what_is_asked_wrongly_is_told(
     labels = str(pipeline.parent / "labels.parquet")
     assert main(["retrain", str(pipeline), *(labels if word == "LABELS" else word for word in more)]) == 1
     assert said in capsys.readouterr().err
+
+
+def test_it_steps_back_behind_whatever_else_runs(pipeline: Path) -> None:
+    labels = str(pipeline.parent / "labels.parquet")
+    command = [sys.executable, "-m", "mitra.cli", "retrain", str(pipeline), "--labels", labels, "--no-push"]
+    with subprocess.Popen([*command, "--as-of", AS_OF], stdout=subprocess.DEVNULL) as process:
+        seen = set()
+        while process.poll() is None:
+            seen.add(os.getpriority(os.PRIO_PROCESS, process.pid))
+            time.sleep(0.01)
+    assert (process.returncode, max(seen)) == (0, 19)
 
 
 def test_without_a_section_it_says_which(pipeline: Path, capsys: pytest.CaptureFixture[str]) -> None:
