@@ -2,24 +2,24 @@
 
 import os
 import signal
-import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import duckdb
 import numpy as np
 
 from bench.load import percentiles
-from bench.rig import ROOT, Rig
+from bench.rig import Rig
 from bench.scorer import scorer
 from bench.usage import Watch
 from bench.workload import write_pipeline
+from mitra.local.process import ChildProcess
 from mitra.log.reading import scan
 
 RATE = 300
 _BETWEEN_S = 15.0
 """Behind the first phase a load is warm sooner: the job is."""
+_LOOP = "import sys; from mitra.cli import main\nwhile main(sys.argv[1:]) == 0: pass"
 _SECTIONS = """\
 labels: {id: transaction_id, label: is_fraud, absent_is: legit, after: 1d}
 retrain: {train: 21d, test: 7d}"""
@@ -75,7 +75,7 @@ def retrain_beside(rig: Rig, *, phases: int, phase_s: float, warm_s: float) -> d
 
 
 class _Retraining:
-    """A shell that calls `mitra retrain` again and again, stopped at first."""
+    """A process that does what `mitra retrain` does, again and again; stopped at first."""
 
     def __init__(self, rig: Rig) -> None:
         """Label the log's payments, and begin."""
@@ -88,37 +88,30 @@ class _Retraining:
             scan(connection, rig.log, "decisions")
             connection.execute(_FRAUDS.format(path=labels))
         path = write_pipeline(folder / "pipeline.yaml", rig.job_settings, scorer(), log=rig.log, more=_SECTIONS)
-        command = [sys.executable, "-m", "mitra.cli", "retrain", str(path), "--labels", str(labels), "--no-push"]
-        self._said: Path = folder / "said"
-        with self._said.open("wb") as said:
-            self._shell = subprocess.Popen(
-                ["sh", "-c", 'while "$@"; do :; done', "sh", *command],
-                cwd=ROOT, stdout=said, stderr=subprocess.STDOUT, start_new_session=True,
-            )  # fmt: skip
-        self.pid = self._shell.pid
+        arguments = ["retrain", str(path), "--labels", str(labels), "--no-push"]
+        # Ended by force: one that is stopped doesn't hear that it is asked to.
+        self._process = ChildProcess([sys.executable, "-u", "-c", _LOOP, *arguments], log=folder / "said", grace_s=0.1)
+        self.pid = self._process.pid
         self.pause()
 
     def pause(self) -> None:
         """Stop it where it is. Raises SystemExit if it has ended: it failed."""
-        self._check()
-        os.killpg(self.pid, signal.SIGSTOP)
+        self._signal(signal.SIGSTOP)
 
     def go_on(self) -> None:
         """Let it go on."""
-        self._check()
-        os.killpg(self.pid, signal.SIGCONT)
+        self._signal(signal.SIGCONT)
 
     def end(self) -> None:
         """End it; twice is once."""
-        if self._shell.poll() is None:
-            os.killpg(self.pid, signal.SIGKILL)
-            self._shell.wait()
+        self._process.stop()
 
     @property
     def rounds(self) -> int:
         """How often it has come to an end."""
-        return self._said.read_text().count("average precision")
+        return self._process.log.read_text().count("average precision")
 
-    def _check(self) -> None:
-        if self._shell.poll() is not None:
-            raise SystemExit(f"mitra retrain failed: {self._said.read_text()[-2000:]}")
+    def _signal(self, number: int) -> None:
+        if self._process.status() is not None:
+            raise SystemExit(f"mitra retrain failed: {self._process.output()}")
+        os.kill(self.pid, number)
