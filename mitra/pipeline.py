@@ -172,6 +172,11 @@ class Pipeline:
         return next(event for event in self.decided_events if event.name == name)
 
     @property
+    def remembered_ms(self) -> int:
+        """How long a decision is remembered: for duplicates, and for labels."""
+        return max(self.job.decision_memory_ms, 0 if self.labels is None else self.labels.horizon_ms)
+
+    @property
     def model_inputs(self) -> tuple[str, ...]:
         """The features a model is trained on, in order: those the file names, else all."""
         return self.model.inputs if self.model and self.model.inputs else (*self.features, *self.micro_models)

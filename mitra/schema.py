@@ -143,6 +143,16 @@ class HistoryLimits:
     raw_events: int = 2048
     max_window_ms: int = 90 * 86_400_000
 
+    @property
+    def fold_rows(self) -> int:
+        """So many of the oldest are folded at once when there are `raw_events`: seldom enough to be cheap."""
+        return max(1, self.raw_events // 8)
+
+    @property
+    def sure_events(self) -> int:
+        """So many of an entity's newest events are always kept one by one: behind fewer, a duplicate is known as one."""
+        return self.raw_events - self.fold_rows
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:

@@ -15,7 +15,6 @@ from mitra.decide import State
 from mitra.decision import encode_json
 from mitra.job_keys import spread_keys
 from mitra.log.columns import LogColumns
-from mitra.pipeline import Pipeline
 from mitra.stages.decide import DecideStage, Output
 from operators.interpreter import settle
 from operators.rule_metrics import RuleMetrics
@@ -26,12 +25,6 @@ DECISION, DEAD_LETTER, OUTCOME, PROBE, ACK, CHANGE, MONITOR, ALERT, OBSERVED, ED
 GRACE_MS = 60_000
 """Timers that fell due while the job was down fire before its first input. A label's deadline counts only after input has
 flowed this long, for its transaction may lie in the backlog."""
-
-
-def keep_ms(pipeline: Pipeline) -> int:
-    """Return how long a decision is remembered: for duplicates, and for labels."""
-    horizon_ms = 0 if pipeline.labels is None else pipeline.labels.horizon_ms
-    return max(pipeline.job.decision_memory_ms, horizon_ms)
 
 
 class DecideOperator(KeyedProcessFunction):
@@ -49,7 +42,7 @@ class DecideOperator(KeyedProcessFunction):
         self._pending = MirroredStore(runtime_context, "pending_parts")
         self._state = State(
             pending=self._pending,
-            decisions=FlinkStore(runtime_context, "decisions", keep_ms(pipeline)),
+            decisions=FlinkStore(runtime_context, "decisions", pipeline.remembered_ms),
             waiting=FlinkStore(runtime_context, "waiting_labels"),
             revisions=FlinkStore(runtime_context, "revisions"),
         )

@@ -17,7 +17,6 @@ from mitra.job_keys import spread_keys
 from mitra.replay.frames import frame_of, write_frame
 from mitra.replay.intake import ReplayIntake
 from mitra.stages.decide import DecideStage
-from operators.decide import keep_ms
 from operators.interpreter import settle
 from operators.state import FlinkStore, MirroredStore
 
@@ -81,7 +80,7 @@ class BootstrapDecideOperator(ReplayDecideOperator):
 
     def _keep_ms(self) -> int:
         """As long as the live job does: state that is forgotten in another way isn't restored."""
-        return keep_ms(self._blueprint.pipeline)
+        return self._blueprint.pipeline.remembered_ms
 
     def process_element(self, value: bytes, ctx: KeyedProcessFunction.Context) -> Iterator[bytes]:
         """Take one message of a bucket."""

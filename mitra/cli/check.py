@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from mitra.cli.console import print_json
+from mitra.duration import duration_text
 from mitra.errors import Problem, ProblemsError
 from mitra.pipeline import Pipeline
 from mitra.pipeline_whole import check_whole
@@ -34,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
         files, wrong = _check_files(args.files, pipeline)
     if args.json:
         found = [_document(error.subject, problem) for error in wrong for problem in error.problems]
-        print_json({"pipeline": args.pipeline, "ok": not found, "problems": found})
+        print_json({"pipeline": args.pipeline, "ok": not found, "problems": found, "duplicates": _horizons(pipeline)})
         return 1 if wrong else 0
     if wrong:
         print("\n\n".join(map(str, wrong)), file=sys.stderr)
@@ -46,12 +47,23 @@ def run(args: argparse.Namespace) -> int:
             f"{args.pipeline}: nothing wrong: {events} event type{'s' * (events != 1)}, "
             f"{entities} {'entity' if entities == 1 else 'entities'}, {features} feature{'s' * (features != 1)}"
         )
+        print(
+            f"a duplicate gets the first decision for {duration_text(pipeline.remembered_ms)}, and counts once in an entity's history "
+            f"while fewer than {pipeline.history.sure_events:,} newer events of it have come"
+        )
     if files is not None and not wrong:
         examples, sequences = files.examples, sum(one.rule.pattern is not None for _, one in files.rules)
         counts = {"rule": len(files.rules) - sequences, "sequence": sequences}
         told = ", ".join(f"{count} {what}{'s' * (count != 1)}" for what, count in counts.items() if count) or "0 rules"
         print(f"{told}: nothing wrong, {examples} example{'s' * (examples != 1)} as they say")
     return 1 if wrong else 0
+
+
+def _horizons(pipeline: Pipeline | None) -> dict[str, int] | None:
+    """Return how far back duplicates are known: by time for their decision, by an entity's newer events for its history."""
+    if pipeline is None:
+        return None
+    return {"answered_for_ms": pipeline.remembered_ms, "counted_once_within_events": pipeline.history.sure_events}
 
 
 def _check_files(names: list[str], pipeline: Pipeline) -> "tuple[Files | None, list[ProblemsError]]":

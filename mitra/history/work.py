@@ -12,10 +12,6 @@ from mitra.history.plan import Plan
 from mitra.history.store import Store
 from mitra.history.upgrade import Reader
 
-# When an entity has all the rows it may, this part of them is folded at once: often enough to keep rows, seldom enough to be
-# cheap.
-FOLD_PART = 8
-
 _Array = NDArray[np.int64]
 
 
@@ -33,7 +29,7 @@ class Shape:
         self.stored = FIELDS + self.numeric + self.texts + self.words
         self.columns = [self.stored + len(entity.pairs) + len(entity.distinct_sources) for entity in plan.by_entity]
         self.raw_limit = max(2, plan.limits.raw_events)
-        self.fold_rows = max(1, self.raw_limit // FOLD_PART)
+        self.fold_rows = plan.limits.fold_rows
 
 
 class Shared:

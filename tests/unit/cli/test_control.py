@@ -319,7 +319,7 @@ def test_check_runs_the_examples_of_rule_files(call: Call, tmp_path: Path):
     file.write_text(FILES["big.yaml"].replace("amount", "TX_AMOUNT"))
     status, out, _ = call(f"check {pipeline} {tmp_path}")
     assert status == 0
-    assert out.splitlines()[1] == "1 rule: nothing wrong, 1 example as they say"
+    assert out.splitlines()[2] == "1 rule: nothing wrong, 1 example as they say"
     file.write_text(file.read_text().replace("fires: true", "fires: false"))
     status, found = call(f"check {pipeline} {file} --json")
     assert status == 1

@@ -112,7 +112,15 @@ def test_a_reader_that_has_gone_is_no_defect() -> None:
 
 def test_check_says_nothing_wrong(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", HANDBOOK]) == 0
-    assert "nothing wrong: 1 event type, 2 entities, 15 features" in capsys.readouterr().out
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.endswith("nothing wrong: 1 event type, 2 entities, 15 features")
+    assert second == (
+        "a duplicate gets the first decision for 60d, and counts once in an entity's history while fewer than 3,584 newer "
+        "events of it have come"
+    )
+    assert main(["check", HANDBOOK, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["duplicates"] == {"answered_for_ms": 60 * 86_400_000, "counted_once_within_events": 3_584}
 
 
 def test_check_tells_everything_wrong_for_people_and_programs(
