@@ -16,8 +16,19 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from mitra.hashing import text_hash
-from mitra.history import Events, History, Layout, MemoryStore, Plan, Touches, warm_up
-from mitra.schema import Entity, EventType, Field, HistoryLimits
+from mitra.history import (
+    JOURNAL_EVENTS,
+    Events,
+    History,
+    LabelNotes,
+    Layout,
+    MemoryStore,
+    Plan,
+    Touches,
+    no_events,
+    warm_up,
+)
+from mitra.schema import Entity, EventType, Field, HistoryLimits, Labels
 from rules.plan import Aggregate, Where, Window
 
 HOUR, DAY = 3_600_000, 86_400_000
@@ -62,6 +73,36 @@ EIGHT = [
     ask("terminal", "distinct", "country", 7 * DAY, LARGE),
     ask("terminal", "distinct", "device_id", DAY, ABROAD),
 ]
+
+
+FRAUDS = [
+    Aggregate(
+        f"{function}(fraud, over={over}, delay={delay})",
+        function,
+        "terminal",
+        "fraud",
+        Window("over", over),
+        delay,
+        None,
+        None,
+        "number",
+    )
+    for function, over, delay in (("mean", 7 * DAY, 7 * DAY), ("sum", 30 * DAY, 0))
+]
+KNOWN_AFTER = 7 * DAY
+
+
+class Written(MemoryStore):
+    """A bucket in a dict that counts what is written to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = 0
+
+    def put_all(self, entries: dict[str, bytes]) -> None:
+        """Write all entries."""
+        self.written += sum(map(len, entries.values()))
+        super().put_all(entries)
 
 
 class Payments:
@@ -145,6 +186,46 @@ def one_terminal(size: int, count: int, batch: int, batches: int = 100) -> dict[
     }
 
 
+def labelled_terminal(size: int, share: float, *, silent_is_legit: bool, batches: int = 100) -> dict[str, float]:
+    """Measure one terminal of `size` events in 30 days, of which a share gets a label a week later, by the journal of a live job."""
+    labels = Labels("fraud", "labels", "id", "fraud", absent_is="legit" if silent_is_legit else None, after_ms=7 * DAY)
+    plan = Plan([*EIGHT, *FRAUDS], LAYOUT, ENTITIES, labels, HistoryLimits())
+    store, payments = Written(), Payments(5000, 1)
+    history = History(plan, 2 << 30)
+    chance = np.random.default_rng(3)
+    waiting: list[tuple[int, int]] = []  # (time, id) of those that will be labelled
+
+    def feed(times: list[int]) -> None:
+        events, texts = payments.batch(times)
+        chosen = np.flatnonzero(chance.random(len(times)) < share).tolist()
+        waiting.extend((times[i], int(events.id_hash[i])) for i in chosen)
+        known = [one for one in waiting[: 4 * len(times)] if one[0] + KNOWN_AFTER <= times[-1]]
+        del waiting[: len(known)]
+        history.process(0, store, events, members(texts, (1,)), None, 0)
+        if known:
+            at, ids = (np.array(column, np.int64) for column in zip(*known, strict=True))
+            entities, said = np.ones(len(known), np.uint8), np.ones(len(known))
+            notes = LabelNotes(entities, ["T0000000"] * len(known), ids, at, said, at + KNOWN_AFTER, at + KNOWN_AFTER)
+            none = Touches(np.empty(0, np.uint8), np.empty(0, np.int32), [])
+            history.process(0, store, no_events(LAYOUT), none, notes, 0)
+
+    for times in spread(size, 30 * DAY):
+        feed(times)
+    history = History(plan, 2 << 30, JOURNAL_EVENTS)
+    step = 30 * DAY / size
+    feed([START + 30 * DAY])
+    store.written = 0
+    began = time.thread_time()
+    for b in range(batches):
+        feed([START + 30 * DAY + int((b * 100 + i) * step) for i in range(100)])
+    spent = time.thread_time() - began
+    return {
+        "us_per_event": spent / (batches * 100) * 1e6,
+        "bytes_written_per_event": store.written / (batches * 100),
+        "state_bytes": sum(len(data) for key, data in store.data.items() if "journal" not in key),
+    }
+
+
 def tile_errors(size: int, span_ms: int, windows: Sequence[int]) -> list[dict[str, object]]:
     """Compare answers of an entity that has long outgrown its rows with exact values, over its last events."""
     functions = [
@@ -209,6 +290,17 @@ def main() -> None:
         f"{size:,} events, {batch} a batch": one_terminal(size, count, batch)
         for size, count in ((100, 1000), (100_000, 1))
         for batch in (1, 100)
+    }
+    report["the same and two of labels, of one terminal"] = {
+        f"{size:,} events, {share:.1%} labelled, silence is {'legit' if legit else 'unknown'}": labelled_terminal(
+            size, share, silent_is_legit=legit
+        )
+        for size, share, legit in (
+            (100, 0.01, True),
+            (100_000, 0.005, True),
+            (100_000, 0.1, True),
+            (100_000, 1.0, False),
+        )
     }
     report["largest error of tiles against exact values"] = [
         *tile_errors(100_000, 30 * DAY, (HOUR, DAY, 7 * DAY, 20 * DAY)),
