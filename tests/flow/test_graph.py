@@ -1,25 +1,34 @@
 """The graph beside a running job, on a real Kafka: a ring is blocked, the service killed and returned, nothing lost."""
 
+import asyncio
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 
 from mitra.local.job import LocalJob
 from mitra.local.kafka import LocalKafka
 from mitra.local.ports import free_ports
+from tests.factories.graph import Behaviour, Double, failing, garbage, hung, slow
 from tests.factories.live import Reader, on_kafka, send
 from tests.flow.test_rules import SETTINGS, START_MS, Live, rule
 
 pytestmark = pytest.mark.flow
 
+DEADLINE_MS = 600
+SLOW_MS = 1_000
+"""What a machine that is busy with other tests may take for the rest of a decision."""
+RECOVERED_S = 5.0
 PIPELINE = """
 name: graphed
 kafka: {{partitions: 2}}
@@ -37,7 +46,7 @@ graph:
   nodes: {{customer: customer, device: device}}
   links: [[customer, device]]
   timeout: 250ms
-  deadline: 600ms
+  deadline: {deadline}ms
   cache_age: 0ms
 job: {{include_features: true, buckets: 2}}
 """
@@ -63,11 +72,29 @@ class Service:
             self._process = None
 
 
+@contextmanager
+def double(port: int, behaviour: Behaviour) -> Iterator[Double]:
+    """A service that misbehaves, on a port, in a thread."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    server = Double(behaviour)
+    server.port = port
+    try:
+        asyncio.run_coroutine_threadsafe(server.start(), loop).result(10)
+        yield server
+    finally:
+        asyncio.run_coroutine_threadsafe(server.stop(), loop).result(10)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
 class Graphed:
     """What runs."""
 
-    def __init__(self, live: Live, service: Service) -> None:
-        self.live, self.service = live, service
+    def __init__(self, live: Live, service: Service, port: int) -> None:
+        self.live, self.service, self.port = live, service, port
         self.paid = 0
 
     def pay(self, customer: str, device: str) -> dict[str, Any]:
@@ -92,7 +119,7 @@ def graphed(kafka: LocalKafka, tmp_path_factory: pytest.TempPathFactory) -> Iter
     folder = tmp_path_factory.mktemp("graphed")
     (port,) = free_ports(1)
     path = folder / "graphed.yaml"
-    path.write_text(PIPELINE.format(port=port), encoding="utf-8")
+    path.write_text(PIPELINE.format(port=port, deadline=DEADLINE_MS), encoding="utf-8")
     pipeline = on_kafka(path, kafka)
     topics = pipeline.topics
     service = Service(path, kafka.bootstrap, port, folder / "graph")
@@ -104,7 +131,7 @@ def graphed(kafka: LocalKafka, tmp_path_factory: pytest.TempPathFactory) -> Iter
         try:
             live.push(rule("ring", 'graph("frauds_1_hop", by=device) > 0 and cards >= 2', "block"))
             live.start(1, None)
-            yield Graphed(live, service)
+            yield Graphed(live, service, port)
         finally:
             live.job.stop()
             service.end(signal.SIGTERM)
@@ -138,3 +165,27 @@ def test_a_ring_is_blocked_and_a_dead_service_degrades_until_it_returns(graphed:
     assert len(edges) == len(set(edges))
     assert len(live.reader.values[live.pipeline.topics.decisions]) == graphed.paid
     assert live.reader.values[live.pipeline.topics.dead_letters] == []
+
+
+def test_a_service_that_misbehaves_degrades_every_payment_and_delays_none_for_long(graphed: Graphed) -> None:
+    live = graphed.live
+    graphed.until(lambda decision: decision["degraded"] == [], "D2")
+    graphed.service.end(signal.SIGTERM)
+    for behaviour in (hung, slow, failing, garbage):
+        made: list[dict[str, Any]] = []
+        ends = time.monotonic() + 60
+        with double(graphed.port, behaviour) as server:
+            # A connection that was lost degrades too: until it has been asked twice, a call of a payment or of the breaker.
+            while server.calls < 2:
+                made.append(graphed.pay("asker", "D2"))
+                assert time.monotonic() < ends, behaviour
+        assert [one["degraded"] for one in made] == [["graph"]] * len(made), behaviour
+        assert max(one["latency_ms"] for one in made) < DEADLINE_MS + SLOW_MS, behaviour
+    graphed.service.start()
+    with grpc.insecure_channel(f"127.0.0.1:{graphed.port}") as channel:
+        grpc.channel_ready_future(channel).result(60)
+    returned = time.monotonic()
+    graphed.until(lambda decision: decision["degraded"] == [], "D2")
+    assert time.monotonic() - returned < RECOVERED_S
+    ids = [one["transaction_id"] for one in live.reader.values[live.pipeline.topics.decisions]]
+    assert len(ids) == len(set(ids)) == graphed.paid
