@@ -84,13 +84,13 @@ class GraphGather:
         """Return when the next record's deadline is, None if none waits."""
         return min((wait.due_ms for wait in self.waits.values()), default=None)
 
-    def overdue(self, now_ms: float, before_revision: int | None = None) -> set[Identity]:
-        """Return the records whose deadline has passed, and those routed before a revision."""
-        return {
-            identity
-            for identity, wait in self.waits.items()
-            if wait.due_ms <= now_ms or (before_revision is not None and wait.revision < before_revision)
-        }
+    def oldest(self) -> int | None:
+        """Return the oldest revision that a record that waits was routed under, None if none waits."""
+        return min((wait.revision for wait in self.waits.values()), default=None)
+
+    def overdue(self, now_ms: float) -> set[Identity]:
+        """Return the records whose deadline has passed."""
+        return {identity for identity, wait in self.waits.items() if wait.due_ms <= now_ms}
 
     def collect(
         self,

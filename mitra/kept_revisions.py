@@ -28,7 +28,10 @@ _HEAD = bytes((STATE_VERSION,))
 
 
 class Header(msgspec.Struct, array_like=True):
-    """Where a bucket is. `marked` has the last (revision, attempt) of each lane or history bucket."""
+    """Where a bucket is. `marked` has the last (revision, attempt) of each lane or history bucket.
+
+    `running` lies behind the least of them where a record of an older revision waits.
+    """
 
     base: int = 0
     chain: list[int] = []
@@ -53,9 +56,11 @@ class KeptRevisions:
         data = store.get(_HEADER_KEY)
         self._header = Header() if data is None else _decode_header(_rest(data))
         self._senders = senders
-        marked = self._header.marked
-        if len(marked) != senders:  # lanes may change between two runs: then all have to mark again
+        if len(self._header.marked) != senders:  # lanes may change between two runs: then all have to mark again
             self._header.marked = [(0, 0)] * senders
+        marked = min(self._header.marked)
+        # Further than what runs: something of an older revision still waited.
+        self._reached = marked if marked[0] <= self._header.running else (self._header.running, -1)
         base = store.get(_BASE_KEY)
         live = LiveSet() if base is None else LiveSet.decode(base)
         self.live_sets: dict[int, LiveSet] = {self._header.base: live}
@@ -89,21 +94,31 @@ class KeptRevisions:
             {_revision_key(revise.revision): _HEAD + _encode(revise.changes), _HEADER_KEY: _HEAD + _encode(header)}
         )
 
-    def mark(self, marker: Marker, store: Store) -> tuple[int, int] | None:
-        """Take a sender's marker; return (revision, attempt) where all senders have now come further than before."""
+    def mark(self, marker: Marker, store: Store, oldest: int | None = None) -> tuple[int, int] | None:
+        """Take a sender's marker; return what `reach` does."""
         header = self._header
         if not 0 <= marker.part < self._senders:  # a lane that is no more
             return None
-        before = min(header.marked)
         header.marked[marker.part] = max(header.marked[marker.part], (marker.revision, marker.attempt))
-        after = min(header.marked)
-        if after == before:
+        reached = self.reach(store, oldest)
+        if reached is None:
             store.put_all({_HEADER_KEY: _HEAD + _encode(header)})
+        return reached
+
+    def reach(self, store: Store, oldest: int | None = None) -> tuple[int, int] | None:
+        """Return (revision, attempt) where the bucket has come further than before, and forget what came before that.
+
+        It has come as far as all senders have, but no further than to the `oldest` revision of a record that waits in it.
+        """
+        revision, attempt = min(self._header.marked)
+        reached = revision if oldest is None else min(revision, oldest), attempt
+        if reached <= self._reached:
             return None
-        header.running = max(header.running, after[0])
+        self._reached = reached
+        self._header.running = max(self._header.running, reached[0])
         self._drop()
         self._fold(store)
-        return after
+        return reached
 
     def _drop(self) -> None:
         """Forget what no message can be stamped with any more, but for what the next revision builds on."""

@@ -173,9 +173,18 @@ class Revisions:
         self._kept[bucket].prepare(revise, store)
         return self._learn(bucket)
 
-    def mark(self, bucket: int, marker: Marker, store: Store) -> tuple[int, int] | None:
-        """Take a marker; return (revision, attempt) where all senders have come further. What no bucket keeps then goes."""
-        reached = self._kept[bucket].mark(marker, store)
+    def mark(self, bucket: int, marker: Marker, store: Store, oldest: int | None = None) -> tuple[int, int] | None:
+        """Take a marker; return what `reach` does."""
+        return self._dropped(self._kept[bucket].mark(marker, store, oldest))
+
+    def reach(self, bucket: int, store: Store, oldest: int | None) -> tuple[int, int] | None:
+        """Return (revision, attempt) where a bucket has come further; what no bucket keeps then goes.
+
+        It has come as far as all senders, but no further than to the `oldest` revision of a record that waits in it.
+        """
+        return self._dropped(self._kept[bucket].reach(store, oldest))
+
+    def _dropped(self, reached: tuple[int, int] | None) -> tuple[int, int] | None:
         if reached is not None:
             kept = {number for one in self._kept.values() for number in one.live_sets}
             for number in [number for number in self._known if number not in kept]:

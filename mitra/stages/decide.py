@@ -219,9 +219,6 @@ class DecideStage:
             out.figures += self._graph_figures.due(self._clock())
         # Behind the parts of its batch: a marker says that none of an earlier revision comes after it.
         for message in control:
-            if self._graph is not None and isinstance(message, Marker):
-                # Their revision goes with the marker: what still waits for the graph is decided under it, without.
-                self._gather(bucket, state, (), (), out, before_revision=message.revision)
             self._told(bucket, message, state, out)
         self._poll(bucket, out)
         if self._graph is not None:
@@ -253,9 +250,11 @@ class DecideStage:
         return names
 
     def _wait(self, bucket: int, state: State, out: Output) -> None:
-        """Ask to be called when the next deadline is due."""
-        due_ms = self._gather_of(bucket, state).next_due_ms()
+        """Ask to be called when the next deadline is due, and let revisions go that nothing waits under any more."""
+        gather = self._gather_of(bucket, state)
+        due_ms = gather.next_due_ms()
         out.wait_ms = None if due_ms is None else int(due_ms) + 1
+        self._reached(bucket, self._revisions.reach(bucket, state.revisions, gather.oldest()), out)
 
     def _poll(self, bucket: int, out: Output) -> None:
         if not self._loads.is_open(bucket):
@@ -282,11 +281,10 @@ class DecideStage:
         parts: Sequence[PartBatch],
         answers: Sequence[Told],
         out: Output,
-        before_revision: int | None = None,
     ) -> None:
         """Decide what has its parts and the graph's answer, or has waited for that long enough."""
         gather = self._gather_of(bucket, state)
-        overdue = gather.overdue(self._clock(), before_revision)
+        overdue = gather.overdue(self._clock())
         collected = gather.collect(parts, answers, overdue, lambda key: state.decisions.get(key) is not None)
         self._graph_figures.late_answers += collected.late
         for revision, ready in sorted(collected.ready.items()):
@@ -343,7 +341,11 @@ class DecideStage:
         if isinstance(message, RollCall):
             out.acks.append(self._ack(bucket, "running", self._revisions.running(bucket), message.attempt))
             return
-        reached = self._revisions.mark(bucket, message, state.revisions)
+        oldest = None if self._graph is None else self._gather_of(bucket, state).oldest()
+        self._reached(bucket, self._revisions.mark(bucket, message, state.revisions, oldest), out)
+
+    def _reached(self, bucket: int, reached: tuple[int, int] | None, out: Output) -> None:
+        """Say how far a bucket has come, where that is further than before, and let go of what it came from."""
         if reached is None:
             return
         self._deciders = {number: one for number, one in self._deciders.items() if self._revisions.get(number)}

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from control_stream import LiveSet
+from control_stream import Ack, Delta, LiveSet, read_ack
 from mitra.blueprint import Blueprint
 from mitra.decide import State
 from mitra.decision import encode_json
@@ -21,6 +21,7 @@ from mitra.graph.service import GraphService
 from mitra.held_records import HeldRecords
 from mitra.history import MemoryStore
 from mitra.lane import Lane
+from mitra.messages import Marker, Revise, encode
 from mitra.pipeline import Pipeline, load_pipeline
 from mitra.stages.decide import DecideStage, Output
 from mitra.stages.history import HistoryStage
@@ -78,6 +79,7 @@ class Job:
         self._service, self._loop = service, loop
         self.edges: list[Any] = []
         self.figures: list[dict[str, Any]] = []
+        self.acks: list[Ack] = []
         self.deaf = False
         """Whether answers are held back."""
         self._held_back: list[tuple[int, bytes]] = []
@@ -114,6 +116,24 @@ class Job:
             for one in self._taken(self.decide.process(bucket, self._states[bucket], blobs))
         ]
 
+    def change(self, revision: int, base: int, *rules: Rule) -> list[dict[str, Any]]:
+        """Let decide keep a revision, and all histories say that they come to it; return the decisions that it brings."""
+        delta = Delta({one.id: one for one in rules}, {}, {}, {one.id: one.version for one in rules})
+        return [
+            one
+            for bucket, state in enumerate(self._states)
+            for one in self._taken(
+                self.decide.process(
+                    bucket,
+                    state,
+                    [
+                        encode(Revise(1, revision, base, [delta.encode()], [])),
+                        *(encode(Marker(1, revision, sender)) for sender in range(self._buckets)),
+                    ],
+                )
+            )
+        ]
+
     def deliver(self) -> list[dict[str, Any]]:
         """Let the answers through that were held back; return the decisions that they bring."""
         answers, self._held_back = self._held_back, []
@@ -134,6 +154,7 @@ class Job:
 
     def _taken(self, out: Output) -> list[dict[str, Any]]:
         assert out.letters == []
+        self.acks += [ack for data in out.acks if (ack := read_ack(data)) is not None]
         self.figures += [json.loads(one) for one in out.figures]
         records = [decode_record(value) for _, value in out.edges]
         self.edges += records

@@ -146,6 +146,11 @@ class Cluster:
             if sent and self.instantly:
                 yield "publish", bucket
         now_ms = self.setting.clock.now_ms
+        if durable.asked:
+            yield "consult", None
+        for bucket, due_ms in durable.waits.items():
+            if due_ms <= now_ms:
+                yield "overdue", bucket
         for bucket, dues in durable.timers.items():
             if dues and min(dues) <= now_ms:
                 yield "expire", bucket
@@ -182,6 +187,9 @@ class Cluster:
             holding = self._holding[number] = HeldRecords(store)
         sender = subtask_of(self.lane_keys[number], self.parallelism)
         for bucket, message in self._intake.process(lane, records, holding):
+            if bucket == len(self.bucket_keys):
+                durable.asked.append(message)
+                continue
             durable.to_history.setdefault((sender, bucket), deque()).append(message)
         if not holding.batches:
             for batch in durable.held.pop(number, ()):
@@ -220,8 +228,23 @@ class Cluster:
         self._decide(bucket, self.durable.decide_windows.pop(bucket))
 
     def _decide(self, bucket: int, messages: list[bytes]) -> None:
-        output = self._decide_stage(bucket).process(bucket, self._state(bucket), messages)
+        self._decided(bucket, self._decide_stage(bucket).process(bucket, self._state(bucket), messages))
+
+    def consult(self, _: None) -> None:
+        """Let the graph answer any of the questions that are under way."""
+        asked = self.durable.asked
+        for bucket, answer in self.setting.consult(asked.pop(self.rng.randrange(len(asked)))):
+            self.durable.decide_windows.setdefault(bucket, []).append(answer)
+
+    def overdue(self, bucket: int) -> None:
+        """Fire the timer of what waits for the graph in a decide bucket."""
+        del self.durable.waits[bucket]
+        self._decided(bucket, self._decide_stage(bucket).expire_waits(bucket, self._state(bucket)))
+
+    def _decided(self, bucket: int, output: Output) -> None:
         self.durable.timers.setdefault(bucket, set()).update(output.due_ms)
+        if output.wait_ms is not None:
+            self.durable.waits.setdefault(bucket, output.wait_ms)
         outbox = self._outbox.setdefault(bucket, deque())
         outbox.extend((self.acks, ack) for ack in output.acks)
         outbox.extend((self.control, change) for change in output.changes)

@@ -16,7 +16,10 @@ Part = tuple[str, int]
 
 @dataclass(slots=True)
 class Durable:
-    """Offsets, the state of every stage, what is in flight. `held` are the batches in `holding`, kept apart from it."""
+    """Offsets, the state of every stage, what is in flight. `held` are the batches in `holding`, kept apart from it.
+
+    `asked` are the questions to the graph that are under way, `waits` the deadlines of what waits for it, by bucket.
+    """
 
     offsets: dict[tuple[str, int], int] = field(default_factory=dict)
     lane_windows: dict[int, list[str]] = field(default_factory=dict)
@@ -33,6 +36,8 @@ class Durable:
     govern_window: list[str] = field(default_factory=list)
     govern_timers: set[int] = field(default_factory=set)
     told: dict[Part, deque[bytes]] = field(default_factory=dict)
+    asked: list[bytes] = field(default_factory=list)
+    waits: dict[int, int] = field(default_factory=dict)
 
     def copy(self) -> "Durable":
         """Return a copy that shares nothing that changes."""
@@ -58,6 +63,8 @@ class Durable:
             self.govern_window.copy(),
             self.govern_timers.copy(),
             {part: queue.copy() for part, queue in self.told.items()},
+            self.asked.copy(),
+            self.waits.copy(),
         )
 
 

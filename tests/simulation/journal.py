@@ -19,7 +19,7 @@ from mitra.stages.intake import FIELD_SEPARATOR
 from tests.simulation.facts import Event, Fact, Label
 from tests.simulation.oracle import CONFLICT, Entity, Past, Version, features
 from tests.simulation.rulebook import Case, Rulebook
-from tests.simulation.setting import BLOCK, REVIEW, SCORED, score_of
+from tests.simulation.setting import BLOCK, DEADLINE_MS, REVIEW, SCORED, degree_of, is_silent, score_of
 from tests.simulation.world import Place, World
 
 LATE_AFTER_MS = 30 * 60_000
@@ -95,7 +95,10 @@ class Journal:
         control: str,
         topics: tuple[str, ...],
         entities: tuple[str, ...],
+        *,
+        graph: bool = False,
     ) -> None:
+        self.graph = graph
         self.truth = truth
         self.world = world
         self.control = control
@@ -282,6 +285,12 @@ class Journal:
     def _difference(self, decision: Decision, event: Event, place: Place, touched: Touched) -> str | None:
         live = self.rules().lives[decision.revision]
         expected = features(touched.pasts)
+        without = self.graph and "graph" in decision.degraded
+        if self.graph:
+            expected["degree"] = None if without else degree_of(event.customer_id)
+            # Whatever else happens meanwhile: what is answered in time is used.
+            if without and not is_silent(event.time_ms) and decision.latency_ms < DEADLINE_MS:
+                return f"decided without the graph after {decision.latency_ms} ms, before its deadline"
         expected |= live.computed(Case(event, touched.pasts, expected))
         found = decision.features
         assert isinstance(found, dict)
@@ -297,7 +306,7 @@ class Journal:
         wanted: dict[str, Any] = {
             "event_time": event.time_ms,
             "late": place in self.line.late,
-            "degraded": conflicting,
+            "degraded": sorted([*conflicting, *(["graph"] if without else [])]),
             "revision": self.line.stamped[place],
             **live.judge(Case(event, touched.pasts, expected), model),
         }

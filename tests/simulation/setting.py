@@ -10,6 +10,10 @@ import numpy as np
 
 from control_stream.live_set import LiveSet
 from mitra.blueprint import Blueprint
+from mitra.graph.cache import Answer
+from mitra.graph.lookup import Lookup
+from mitra.graph.questions import Question
+from mitra.graph.settings import GraphNode, GraphSettings, Transport
 from mitra.history import Plan, Store
 from mitra.pipeline import Pipeline, load_pipeline
 from mitra.revision import Revision, Revisions
@@ -22,6 +26,8 @@ from tests.simulation.world import FakeClock
 
 SCORED = ("customer_sum_1d", "terminal_risk_3d", "customer_events_6h")
 REVIEW, BLOCK = 0.5, 0.8
+DEADLINE_MS = 2_000
+"""Some hundred steps: two thirds of what the graph is asked are answered in time."""
 
 
 def score_of(values: Any) -> float:
@@ -64,7 +70,7 @@ class ScoredBlueprint(Blueprint):
 
 
 _plans: dict[tuple[Any, ...], Plan] = {}
-_compiled: dict[bytes, dict[str, Any]] = {}
+_compiled: dict[tuple[bool, bytes], dict[str, Any]] = {}
 _COMPILED_MOST = 3_000
 
 
@@ -73,7 +79,7 @@ class SharedRevisions(Revisions):
 
     def _revision(self, number: int, live: LiveSet) -> Revision:
         revision = Revision(self._blueprint, number, live)
-        key = live.encode()
+        key = self._blueprint.pipeline.graph is not None, live.encode()
         compiled = _compiled.get(key)
         if compiled is None:
             if len(_compiled) >= _COMPILED_MOST:
@@ -95,6 +101,18 @@ class Setting:
     @property
     def pipeline(self) -> Pipeline:
         return self.blueprint.pipeline
+
+    def consult(self, asked: bytes) -> list[tuple[int, bytes]]:
+        """Return what the graph answers, by decide bucket."""
+        settings = self.pipeline.graph
+        assert settings is not None
+        lookup = Lookup(settings, self.pipeline.job.buckets)
+        lookup.client = Oracular(settings)  # type: ignore[assignment]
+        try:
+            lookup.look_up(asked).send(None)
+        except StopIteration as done:
+            return list(done.value)
+        raise AssertionError
 
     def intake(self, control_end: int) -> Intake:
         """Return the stage. It keeps nothing of a run, so all runs share one."""
@@ -119,12 +137,44 @@ class Setting:
         return GovernStage(self.blueprint, store, clock)
 
 
+class Oracular:
+    """A client of a graph that knows everything, and is silent about what is paid at some moments."""
+
+    def __init__(self, settings: GraphSettings) -> None:
+        self._columns = settings.columns
+
+    async def ask(self, questions: Sequence[Question]) -> list[Answer | None]:
+        return [None if is_silent(one.as_of_ms) else self._answer(one) for one in questions]
+
+    def _answer(self, question: Question) -> Answer:
+        degree = degree_of(question.id)
+        values = np.array([degree if column.name == "degree" else np.nan for column in self._columns])
+        return Answer(question.as_of_ms, values.tobytes(), bytes(len(values)))
+
+
+def is_silent(time_ms: int) -> bool:
+    """Tell whether the graph has no answer about what is paid at a time."""
+    return time_ms % 7 == 0
+
+
+def degree_of(customer: str) -> int:
+    """Return the degree of a customer, and of anybody else."""
+    return sum(customer.encode()) % 5
+
+
 @cache
-def setting(buckets: int, lanes: int) -> Setting:
+def setting(buckets: int, lanes: int, *, graph: bool = False) -> Setting:
     """Return the job cut into buckets and lanes."""
-    pipeline = _pipeline()
+    pipeline = _graphed(_pipeline()) if graph else _pipeline()
     blueprint = ScoredBlueprint(replace(pipeline, job=replace(pipeline.job, buckets=buckets, lanes=lanes)))
     return Setting(blueprint, FakeClock())
+
+
+def _graphed(pipeline: Pipeline) -> Pipeline:
+    """Return the pipeline with a graph, and a feature of it."""
+    nodes = GraphNode("customer", "customer_id", "customer"), GraphNode("device", "device_id", "device")
+    graph = GraphSettings(Transport("nowhere:1"), nodes, (("customer", "device"),), (), deadline_ms=DEADLINE_MS)
+    return replace(pipeline, graph=graph, features={**pipeline.features, "degree": 'graph("degree", by=customer)'})
 
 
 @cache

@@ -22,6 +22,7 @@ PARALLELISMS = (1, 2, 4, 8)
 KINDS = (
     "send", "read", "route", "answer", "collect", "decide", "expire", "listen", "govern", "tell", "publish", "tick",
 )  # fmt: skip
+GRAPH_KINDS = ("consult", "overdue")
 QUIET_TICKS = 7
 """Govern asks again for an answer after 5 s: where nothing comes of so many ticks, nothing will."""
 TICKS_MOST = 300
@@ -44,14 +45,15 @@ class Simulation:
         rng = self.rng = Random(self.seed)
         self.buckets = rng.choice((1, 2, 4, 8))
         partitions = rng.choice((1, 2, 3))
-        self.setting = setting(self.buckets, rng.choice((1, 2)))
+        self.graph = self.seed % 4 == 3
+        self.setting = setting(self.buckets, rng.choice((1, 2)), graph=self.graph)
         self.clock = self.setting.clock
         self.clock.now_ms = float(START_MS)
         self.world = World(self.clock, partitions)
         pipeline = self.setting.pipeline
         topics = self.setting.blueprint.source_topics
         entities = tuple(entity.name for entity in pipeline.entities)
-        self.journal = Journal(self.truth, self.world, pipeline.topics.control, topics, entities)
+        self.journal = Journal(self.truth, self.world, pipeline.topics.control, topics, entities, graph=self.graph)
         self.workload: list[Send] = draw_workload(rng, Shape.draw(rng, partitions))[::-1]
         self._draw_changes(pipeline.topics.control)
         ids = {text_hash(send.fact.id): send.fact.id for send in self.workload if isinstance(send.fact, Event)}
@@ -63,18 +65,21 @@ class Simulation:
         self.jump_chance = rng.choice((0.0, 0.0, 0.01))
         self.pause_chance = rng.choice((0.0, 0.02, 0.1))
         self.cluster = Cluster(self.setting, self.world, rng, self.journal, topics, instantly=not self.exactly_once)
+        if self.graph:  # the graph may take long, and rules change meanwhile
+            self.weights |= {kind: rng.choice((0.02, 0.2, 5)) for kind in GRAPH_KINDS}
         self._rescale()
         self.saved: tuple[Durable, Line] = (self.cluster.snapshot(), self.journal.line.copy())
 
     journal: Journal = field(init=False)
     rng: Random = field(init=False)
     buckets: int = field(init=False)
+    graph: bool = field(init=False)
     setting: Any = field(init=False)
     clock: Any = field(init=False)
     world: World = field(init=False)
     workload: list[Send] = field(init=False)
     exactly_once: bool = field(init=False)
-    weights: dict[str, int] = field(init=False)
+    weights: dict[str, float] = field(init=False)
     crash_chance: float = field(init=False)
     snapshot_chance: float = field(init=False)
     jump_chance: float = field(init=False)

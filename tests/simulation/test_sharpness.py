@@ -10,6 +10,7 @@ import pytest
 from control_stream import Ack, Govern
 from control_stream import Output as ControlOutput
 from mitra.decide import Decider, State
+from mitra.graph_gather import GraphGather
 from mitra.hashing import text_hash
 from mitra.held_records import HeldRecords
 from mitra.history import History, MemoryStore
@@ -161,9 +162,9 @@ def pass_the_first_marker_on(patch: Patch) -> None:
     """Say that all senders have come further when one has: its marker overtakes what the others have sent."""
     mark = KeptRevisions.mark
 
-    def hasty(self: KeptRevisions, marker: Marker, store: Any) -> Any:
-        reached = [mark(self, Marker(marker.attempt, marker.revision, part), store) for part in range(self._senders)]
-        return reached[-1]
+    def hasty(self: KeptRevisions, marker: Marker, store: Any, oldest: int | None = None) -> Any:
+        markers = [Marker(marker.attempt, marker.revision, part) for part in range(self._senders)]
+        return [mark(self, one, store, oldest) for one in markers][-1]
 
     patch.setattr(KeptRevisions, "mark", hasty)
 
@@ -181,6 +182,25 @@ def mark_before_the_parts(patch: Patch) -> None:
         return out
 
     patch.setattr(DecideStage, "process", hasty)
+
+
+def retire_what_waits_for_the_graph(patch: Patch) -> None:
+    """Let a revision go while payments wait under it for the graph."""
+    patch.setattr(GraphGather, "oldest", lambda self: None)
+
+
+def decide_without_the_graph_at_a_marker(patch: Patch) -> None:
+    """Let nothing wait for the graph over a change of rules."""
+    told = DecideStage._told
+
+    def hasty(self: DecideStage, bucket: int, message: Any, state: State, out: Any) -> None:
+        if self._graph is not None and isinstance(message, Marker):
+            gather = self._gather_of(bucket, state)
+            gather.waits = {one: wait._replace(due_ms=0.0) for one, wait in gather.waits.items()}
+            self._gather(bucket, state, (), (), out)
+        told(self, bucket, message, state, out)
+
+    patch.setattr(DecideStage, "_told", hasty)
 
 
 def retire_at_once(patch: Patch) -> None:
@@ -254,6 +274,8 @@ CONTROL_DEFECTS: tuple[Callable[[Patch], None], ...] = (
     take_answers_to_earlier_runs,
     pass_the_first_marker_on,
     mark_before_the_parts,
+    retire_what_waits_for_the_graph,
+    decide_without_the_graph_at_a_marker,
     retire_at_once,
     mark_whatever_the_revision,
     forget_snoozes_and_lists_after_a_crash,

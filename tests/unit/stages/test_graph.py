@@ -72,6 +72,31 @@ def test_what_went_without_the_graph_and_what_it_said_too_late_is_counted(tmp_pa
         assert [sum(column) for column in zip(*counts, strict=True)] == [2, 1, 1]
 
 
+def test_who_waits_while_rules_change_has_its_answer_and_is_judged_by_the_rules_it_came_under(tmp_path: Path) -> None:
+    with graph_job(tmp_path, DEGREE) as job:
+        for number in range(2):
+            job.payment(f"p{number}", 1_000 + number, f"C{number}", "D1")
+        job.deaf = True
+        assert job.payment("new", 2_000, "newcomer", "D1") == []
+        for revision in range(1, 4):
+            assert job.change(revision, revision - 1, rule("busy", f"cards_on_device >= {100 + revision}")) == []
+        waiting = {ack.part for ack in job.acks if ack.status == "active" and ack.revision == 3}
+        assert len(waiting) == 1  # of two buckets, that without the payment
+        (decision,) = job.deliver()
+        assert (decision["outcome"], decision["degraded"], decision["revision"]) == ("block", [], 0)
+        assert {ack.part for ack in job.acks if ack.status == "active" and ack.revision == 3} == {0, 1}
+
+
+def test_a_deadline_lets_the_rules_go_that_a_payment_waited_under(tmp_path: Path) -> None:
+    with graph_job(tmp_path, DEGREE) as job:
+        job.deaf = True
+        job.payment("new", 2_000, "newcomer", "D1")
+        job.change(1, 0, rule("busy", "amount > 5"))
+        (decision,) = job.wait(10_000)
+        assert (decision["not_evaluated"], decision["revision"]) == ({"busy": ["cards_on_device"]}, 0)
+        assert {ack.part for ack in job.acks if ack.status == "active" and ack.revision == 1} == {0, 1}
+
+
 def test_a_dead_service_is_no_answer_and_decides_at_once(tmp_path: Path) -> None:
     with graph_job(
         tmp_path, DEGREE, text=PIPELINE.replace("ADDRESS", "127.0.0.1:1").replace("timeout: 5s", "timeout: 1s")

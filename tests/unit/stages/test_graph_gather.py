@@ -134,11 +134,16 @@ def test_an_incomplete_answer_says_so() -> None:
     assert Bucket().take(FIRST, SECOND, told(complete=False))[0].said == Said(np.array([3.0]).tobytes(), b"\0", False)
 
 
-def test_what_was_routed_before_a_revision_is_overdue_at_its_marker() -> None:
+def test_the_oldest_revision_is_that_of_what_has_its_parts_and_waits() -> None:
     bucket = Bucket()
-    bucket.take(FIRST, SECOND)
-    assert bucket.gather.overdue(0.0, before_revision=0) == set()
-    assert bucket.gather.overdue(0.0, before_revision=1) == {A}
+    assert bucket.gather.oldest() is None
+    bucket.take(FIRST)
+    assert bucket.gather.oldest() is None  # its other part comes before any marker
+    bucket.take(SECOND)
+    bucket.restore(0.0)
+    assert bucket.gather.oldest() == FIRST.revision
+    bucket.take(told())
+    assert bucket.gather.oldest() is None
 
 
 @given(st.lists(st.integers(1, 3), min_size=1, max_size=6), st.randoms(use_true_random=False), st.integers(1, 8))

@@ -63,6 +63,31 @@ def test_markers_of_a_new_run_are_answered_again_and_those_of_an_old_one_are_not
     assert kept.mark(Marker(9, 3, 4), store) is None  # a lane that is no more
 
 
+def test_a_revision_stays_as_long_as_a_record_waits_under_it() -> None:
+    store = MemoryStore()
+    kept = KeptRevisions(store, 1)
+    for number, base in ((3, 0), (5, 3), (6, 5)):
+        kept.prepare(revise(number, base), store)
+    assert kept.mark(Marker(8, 5, 0), store, oldest=3) == (3, 8)
+    assert kept.reach(store, 3) is None
+    assert list(kept.numbers) == [3, 5, 6]
+    assert kept.mark(Marker(8, 6, 0), store, oldest=3) is None
+    assert kept.reach(store, 5) == (5, 8)
+    assert kept.reach(store, None) == (6, 8)
+    assert list(kept.numbers) == [6]
+
+
+def test_after_a_restart_what_had_to_wait_is_told_when_it_has_gone() -> None:
+    store = MemoryStore()
+    kept = KeptRevisions(store, 1)
+    kept.prepare(revise(3, 0), store)
+    assert kept.mark(Marker(8, 3, 0), store, oldest=0) == (0, 8)
+    again = KeptRevisions(store, 1)
+    assert (again.running, list(again.numbers)) == (0, [0, 3])
+    assert again.reach(store, None) == (3, 8)
+    assert KeptRevisions(store, 1).reach(store, None) is None
+
+
 def test_with_another_number_of_senders_all_have_to_mark_again() -> None:
     store = MemoryStore()
     kept = KeptRevisions(store, 1)
