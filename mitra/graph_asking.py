@@ -1,7 +1,7 @@
 """The two ends of the graph's branch: what intake asks for its payments, and the answers as decide gets them."""
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -9,13 +9,18 @@ import numpy as np
 from mitra.decode import Event
 from mitra.graph.records import Edges, Link, encode_record
 from mitra.graph.settings import GraphSettings
+from mitra.hashing import text_hash
 from mitra.lane import Source
-from mitra.messages import Asked, Told
+from mitra.messages import Asked, Told, cells, encode
 from mitra.schema import EventType
 
 Identity = tuple[str, int, int, int]
 """(transaction id, topic, partition, offset): one record of the input."""
 Value = float | int | str | bool | None
+
+
+NOTHING_ASKED = 0
+"""The plan of what is told without having been asked."""
 
 
 class Said(NamedTuple):
@@ -66,6 +71,26 @@ def ask(settings: GraphSettings, reader: NodeReader, events: Sequence[Event], so
         times_ms=array("q", [event.time_ms for event in events]).tobytes(),
         nodes=[reader.ids(event.values) for event in events],
     )
+
+
+def silence(asked: Asked, buckets: int) -> Iterator[tuple[int, bytes]]:
+    """Yield the messages that tell decide buckets, of that number, that nothing is asked about some payments: of plan 0."""
+    rows_of: dict[int, list[int]] = {}
+    for row, identity in enumerate(asked.ids):
+        rows_of.setdefault(text_hash(identity) % buckets, []).append(row)
+    for bucket, rows in rows_of.items():
+        told = Told(
+            plan=NOTHING_ASKED,
+            ids=[asked.ids[row] for row in rows],
+            topics=cells(asked.topics, 1, rows),
+            partitions=cells(asked.partitions, 4, rows),
+            offsets=cells(asked.offsets, 8, rows),
+            width=0,
+            values=b"",
+            capped=b"",
+            complete=bytes(len(rows)),
+        )
+        yield bucket, encode(told)
 
 
 def identities(message: Told) -> list[Identity]:

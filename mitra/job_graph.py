@@ -58,6 +58,8 @@ def look_up(env: StreamExecutionEnvironment, asked: DataStream, pipeline: Pipeli
         )
     finally:
         configuration.setString("python.execution-mode", "thread")
+    # In intake's task it would hold up the histories: while its worker starts, and as long as each call takes.
+    answers.start_new_chain()
     uids.name_stage("graph", answers._j_data_stream.getTransformation())
     answers.name("graph")
     answers._j_data_stream.getTransformation().setBufferTimeout(0)

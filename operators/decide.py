@@ -13,13 +13,14 @@ from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 from mitra.blueprint import Blueprint
 from mitra.decide import State
 from mitra.decision import encode_json
+from mitra.graph_pace import shared_pace
 from mitra.job_keys import spread_keys
 from mitra.log.columns import LogColumns
 from mitra.stages.decide import DecideStage, Output
 from operators.interpreter import settle
 from operators.rule_metrics import RuleMetrics
 from operators.state import FlinkStore, MirroredStore
-from operators.subtask import subtask_of
+from operators.subtask import job_of, subtask_of
 
 DECISION, DEAD_LETTER, OUTCOME, PROBE, ACK, CHANGE, MONITOR, ALERT, OBSERVED, EDGE, FEATURE = "DXOPACMLBEF"
 GRACE_MS = 60_000
@@ -37,7 +38,8 @@ class DecideOperator(KeyedProcessFunction):
     def open(self, runtime_context: RuntimeContext) -> None:
         """Compile the stage and load the model."""
         pipeline = self._blueprint.pipeline
-        self._stage = DecideStage(self._blueprint, subtask=subtask_of(runtime_context))
+        pace = shared_pace(job_of(runtime_context))
+        self._stage = DecideStage(self._blueprint, subtask=subtask_of(runtime_context), pace=pace)
         self._bucket_of = {key: bucket for bucket, key in enumerate(spread_keys(pipeline.job.buckets))}
         self._pending = MirroredStore(runtime_context, "pending_parts")
         self._state = State(

@@ -11,6 +11,7 @@ from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 from pyflink.datastream.state import ValueStateDescriptor
 
 from mitra.blueprint import Blueprint
+from mitra.graph_pace import shared_pace
 from mitra.held_records import HeldRecords
 from mitra.job_keys import LOOKUP_KEY, spread_keys
 from mitra.lane import TICK_MS, Lane
@@ -35,7 +36,10 @@ class IntakeOperator(KeyedProcessFunction):
     def open(self, runtime_context: RuntimeContext) -> None:
         """Compile the stage."""
         job = self._blueprint.pipeline.job
-        self._intake = Intake(self._blueprint, subtask=subtask_of(runtime_context), job=job_of(runtime_context))
+        name = job_of(runtime_context)
+        pace = shared_pace(name)
+        pace.heard()  # of a run before this one nothing comes any more
+        self._intake = Intake(self._blueprint, subtask=subtask_of(runtime_context), job=name, pace=pace)
         self._keys = (*spread_keys(job.buckets), LOOKUP_KEY)
         self._lane_of = {key: lane for lane, key in enumerate(spread_keys(job.lanes))}
         self._state = runtime_context.get_state(ValueStateDescriptor("lane", Types.PICKLED_BYTE_ARRAY()))

@@ -16,8 +16,10 @@ from mitra.decision import Decision, encode_json
 from mitra.decode import Rejection
 from mitra.graph.records import Judged
 from mitra.graph.records import encode_record as encode_edge
+from mitra.graph_asking import NOTHING_ASKED
 from mitra.graph_figures import GraphFigures
 from mitra.graph_gather import GraphGather
+from mitra.graph_pace import Pace
 from mitra.lineup import Lineup
 from mitra.messages import (
     Alerts,
@@ -110,10 +112,11 @@ class DecideStage:
         clock: Clock = wall_clock_ms,
         subtask: int = 0,
         registry: Registry | None = None,
+        pace: Pace | None = None,
     ) -> None:
         """Compile features and load the pipeline's own model. Raises MitraError for one that can't be used.
 
-        `registry` loads models put at run time; by default the process's.
+        `registry` loads models put at run time; by default the process's. `pace` is told when the graph is heard.
         """
         pipeline = blueprint.pipeline
         self._registry = registry or shared_registry(pipeline.limits.model_bytes)
@@ -137,6 +140,7 @@ class DecideStage:
         self._graph = pipeline.graph
         self._gathers: dict[int, GraphGather] = {}
         self._graph_figures = GraphFigures(subtask)
+        self._pace = pace or Pace()
         self._decider(0)
 
     def _decider(self, number: int) -> Decider:
@@ -203,6 +207,8 @@ class DecideStage:
                 control.append(message)
             elif isinstance(message, Told):
                 answers.append(message)
+                if message.plan != NOTHING_ASKED:
+                    self._pace.heard()
                 out.figures += message.figures
         if self._graph is not None:
             self._gather(bucket, state, [one for revision in sorted(parts) for one in parts[revision]], answers, out)

@@ -13,7 +13,8 @@ from mitra.acks import ack_of
 from mitra.blueprint import Blueprint
 from mitra.dead_letter import DeadLetter
 from mitra.decode import Decoder, Event, Rejection
-from mitra.graph_asking import NodeReader, ask
+from mitra.graph_asking import NodeReader, ask, silence
+from mitra.graph_pace import Pace
 from mitra.held_records import HeldRecords
 from mitra.lane import LAGS_MS, Lane, Source
 from mitra.messages import Control, LaneTime, Letters, Marker, Message, Probe, RollCall, decode, encode
@@ -79,8 +80,18 @@ def merged(events: list[Event], sources: list[Source]) -> tuple[list[Event], lis
 class Intake:
     """Decodes and routes batches of source records."""
 
-    def __init__(self, blueprint: Blueprint, clock: Clock = wall_clock_ms, subtask: int = 0, job: str = "") -> None:
-        """Compile decoding and routing from the pipeline; `job` is Flink's id of the job that this is part of."""
+    def __init__(
+        self,
+        blueprint: Blueprint,
+        clock: Clock = wall_clock_ms,
+        subtask: int = 0,
+        job: str = "",
+        pace: Pace | None = None,
+    ) -> None:
+        """Compile decoding and routing from the pipeline; `job` is Flink's id of the job that this is part of.
+
+        `pace` is shared with decide; without one all is asked of the graph.
+        """
         pipeline = blueprint.pipeline
         self._control_end = blueprint.control_end
         self._lanes = pipeline.job.lanes
@@ -100,6 +111,7 @@ class Intake:
         self._graph = pipeline.graph
         self._nodes = None if pipeline.graph is None else NodeReader(pipeline.graph, pipeline.decided)
         self._decided = [event.decided for event in pipeline.events]
+        self._pace = pace
 
     def process(self, lane: Lane, records: Sequence[str], held: HeldRecords) -> Emit:
         """Take one batch: source records, each `topic, partition, offset, timestamp, N or V+value`, or one of govern's messages.
@@ -131,6 +143,9 @@ class Intake:
     def _told(self, lane: Lane, message: Message) -> Emit:
         """Stamp another revision from now on, or say which one is stamped."""
         if isinstance(message, Activate):
+            if self._graph is not None and self._nodes is not None:
+                # The lookup's worker starts with the first that it is asked: rather this than a payment.
+                yield self._buckets, encode(ask(self._graph, self._nodes, (), ()))
             lane.revision = max(lane.revision, message.revision)
             lane.read_to = max(lane.read_to, message.read_to)
             for bucket in range(self._buckets):
@@ -170,7 +185,11 @@ class Intake:
         rows = [row for row, source in enumerate(sources) if self._decided[source.topic]]
         if rows:
             asked = ask(self._graph, self._nodes, [events[row] for row in rows], [sources[row] for row in rows])
-            yield self._buckets, encode(asked)
+            blob = encode(asked)
+            if self._pace is None or self._pace.may_ask(len(blob)):
+                yield self._buckets, blob
+            else:
+                yield from silence(asked, self._buckets)
 
     def _sort(self, records: Sequence[str], now_ms: int) -> _Sorted:
         kinds = len(self._decoders)

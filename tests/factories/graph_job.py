@@ -18,6 +18,7 @@ from mitra.graph.lookup import Lookup
 from mitra.graph.records import decode_record
 from mitra.graph.server import GraphServer
 from mitra.graph.service import GraphService
+from mitra.graph_pace import Pace
 from mitra.held_records import HeldRecords
 from mitra.history import MemoryStore
 from mitra.lane import Lane
@@ -70,9 +71,10 @@ class Job:
         self._offset = 0
         self._topics = {"payment": pipeline.decided.topic, "label": pipeline.labels.topic if pipeline.labels else ""}
         self._lane, self._held = Lane(0), HeldRecords(MemoryStore())
-        self._intake = Intake(self.blueprint, clock=lambda: self.clock_ms)
+        pace = Pace()
+        self._intake = Intake(self.blueprint, clock=lambda: self.clock_ms, pace=pace)
         self._history = HistoryStage(self.blueprint, 1 << 26, clock=lambda: self.clock_ms)
-        self.decide = DecideStage(self.blueprint, clock=lambda: self.clock_ms)
+        self.decide = DecideStage(self.blueprint, clock=lambda: self.clock_ms, pace=pace)
         self._stores = [MemoryStore() for _ in range(buckets)]
         self._states = [State(*(MemoryStore() for _ in range(4))) for _ in range(buckets)]
         self._lookup = Lookup(pipeline.graph, buckets)

@@ -106,6 +106,24 @@ def test_a_dead_service_is_no_answer_and_decides_at_once(tmp_path: Path) -> None
         assert decision["not_evaluated"] == {"busy": ["cards_on_device"]}
 
 
+def test_where_nothing_comes_of_what_was_asked_the_next_payments_are_decided_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mitra.graph_pace.BRANCH_BYTES", 150)
+    with graph_job(tmp_path, DEGREE) as job:
+        job.deaf = True
+        assert job.payment("p0", 1_000, "C0", "D1") == job.payment("p1", 1_001, "C1", "D1") == []
+        for number in range(2, 9):
+            (decision,) = job.payment(f"p{number}", 1_000 + number, f"C{number}", "D1")
+            assert decision["degraded"] == ["graph"]
+            assert decision["not_evaluated"] == {"busy": ["cards_on_device"]}
+            assert decision["features"] == {"cards_on_device": None, "ring": None}
+        assert [one["degraded"] for one in job.deliver()] == [[], []]
+        job.deaf = False
+        (decision,) = job.payment("p9", 2_000, "C9", "D1")
+        assert (decision["degraded"], decision["features"]["cards_on_device"]) == ([], 9)
+
+
 def test_a_payment_without_a_device_lacks_its_values_and_is_not_degraded(tmp_path: Path) -> None:
     with graph_job(tmp_path, DEGREE) as job:
         (decision,) = job.payment("p", 1_000, "C")
