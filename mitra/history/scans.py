@@ -17,7 +17,7 @@ NEVER = np.iinfo(np.int64).max  # as a time of previous occurrence: the row does
 ALWAYS = np.iinfo(np.int64).min  # as a time of previous occurrence: the value did not occur before
 BLOCK = 64
 
-jit: Any = compiler(Path(__file__).parent, fastmath=FAST)
+jit: Any = compiler(Path(__file__).parent, fastmath=FAST, nogil=True)
 
 
 @jit
