@@ -1,8 +1,9 @@
 """How right the example's ready rules are, and what they catch, on samples of any seeds.
 
 `python -m bench.ready_rules --seeds 41 42 43 --customers 1000 --days 40` makes each sample with its other events, replays it through the job's
-stages with the rules of examples/payments/rules live, and prints precision and recall by rule. The thresholds of the rules were
-chosen on seeds 21, 22 and 31 to 33.
+stages with the rules of examples/payments/rules live, and prints precision and recall by rule, of each seed and of all together. The
+precision that is asked is that of all seeds together: a rule that fires twice on one is right about all of it or about half. The
+thresholds were chosen on seeds 21, 22 and 31 to 33, that of compromised-terminal on seeds 1 to 30.
 """
 
 import argparse
@@ -37,8 +38,6 @@ MEANT = {
 RECALL = {"impossible-travel": 0.95, "account-takeover": 0.95}
 """How much of that these are to catch at least."""
 PRECISION = 0.9
-IN_SHADOW = frozenset({"compromised-terminal"})
-"""Of these no precision is asked."""
 
 
 @dataclass(slots=True)
@@ -59,6 +58,13 @@ class Figures:
     def precision(self, rule: str) -> float | None:
         """Return the share of frauds among what a rule fired on; None where it never did."""
         return self.right[rule] / self.fired[rule] if self.fired[rule] else None
+
+    def add(self, other: "Figures") -> None:
+        """Take in what the rules did on another sample."""
+        for mine, others in ((self.fired, other.fired), (self.right, other.right), (self.caught, other.caught)):
+            mine.update(others)
+        self.of.update(other.of)
+        self.testing += other.testing
 
     def recall(self, rule: str) -> float | None:
         """Return how much of what it is meant for a rule caught; None where the sample has nothing of it."""
@@ -113,28 +119,43 @@ def _counted(folder: Path, fired: dict[str, set[str]]) -> Figures:
 
 
 def main() -> int:
-    """Measure and print; 1 where a bar isn't met."""
+    """Measure and print; 1 where a bar isn't met: precision over all seeds together, the others on each."""
     parser = argparse.ArgumentParser(prog="python -m bench.ready_rules", description=__doc__, allow_abbrev=False)
     parser.add_argument("--seeds", type=int, nargs="+", default=[41, 42, 43])
     parser.add_argument("--customers", type=int, default=1_000)
     parser.add_argument("--days", type=int, default=40)
     args = parser.parse_args()
-    missed = 0
+    together, missed = Figures(), 0
     for seed in args.seeds:
         figures = measure(seed, args.customers, args.days)
-        for rule in MEANT:
-            precision, recall = figures.precision(rule), figures.recall(rule)
-            missed += precision is not None and precision < PRECISION
-            missed += recall is not None and recall < RECALL.get(rule, 0.0)
-            shown = ", ".join(
-                f"{what} {'–' if value is None else format(value, '.3f')}"
-                for what, value in (("precision", precision), ("recall", recall))
-            )
-            print(f"seed {seed}  {rule:22} fired {figures.fired[rule]:4}  {shown}")
-        late = [place for place in figures.testing if place is None or place > 4]
-        missed += len(late)
-        print(f"seed {seed}  bursts of card testing {len(figures.testing)}, caught after their 4th payment {len(late)}")
+        _show(f"seed {seed}", figures)
+        together.add(figures)
+        for rule, least in RECALL.items():
+            recall = figures.recall(rule)
+            missed += recall is not None and recall < least
+        missed += _late(figures)
+    _show("all seeds", together)
+    for rule in MEANT:
+        precision = together.precision(rule)
+        missed += precision is not None and precision < PRECISION
     return 1 if missed else 0
+
+
+def _show(name: str, figures: Figures) -> None:
+    for rule in MEANT:
+        shown = ", ".join(
+            f"{what} {'–' if value is None else format(value, '.3f')}"
+            for what, value in (("precision", figures.precision(rule)), ("recall", figures.recall(rule)))
+        )
+        print(f"{name}  {rule:22} fired {figures.fired[rule]:4}  {shown}")
+    print(
+        f"{name}  bursts of card testing {len(figures.testing)}, caught after their 4th payment {_late(figures)}",
+        flush=True,
+    )
+
+
+def _late(figures: Figures) -> int:
+    return sum(place is None or place > 4 for place in figures.testing)
 
 
 if __name__ == "__main__":

