@@ -1,16 +1,11 @@
-"""The log of changes replayed naively, and what one revision alone says of a payment. Imports nothing of Mitra.
+"""What one revision of the log of changes alone says of a payment, by what rules and features ask. Imports nothing of Mitra."""
 
-A full copy of everything live for each record of the log; conditions are known by their texts.
-"""
-
-import json
 from collections.abc import Callable, Mapping, Sequence
-from copy import deepcopy
-from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import xxhash
 
+from tests.oracles.control import Log, World
 from tests.simulation.facts import Event
 from tests.simulation.oracle import HOUR_MS, Past
 
@@ -128,24 +123,8 @@ COMPUTED: dict[str, Computed] = {
 """What features put at run time are, by text."""
 
 
-class ImpossibleError(Exception):
-    """The change can't be made."""
-
-
-def _need(*, holds: bool) -> None:
-    if not holds:
-        raise ImpossibleError
-
-
-@dataclass
-class Live:
-    """Everything live at one revision. `entries`: (list or snooze, entity, key) → until."""
-
-    rules: dict[str, dict[str, Any]] = field(default_factory=dict)
-    features: dict[str, str] = field(default_factory=dict)
-    lists: dict[str, dict[str, Any]] = field(default_factory=dict)
-    entries: dict[tuple[str, str, str], int | None] = field(default_factory=dict)
-    versions: dict[str, int] = field(default_factory=dict)
+class Live(World):
+    """Everything live at one revision, and what it says of a payment."""
 
     def computed(self, case: Case) -> dict[str, Any]:
         """Return the features put at run time of a payment."""
@@ -222,109 +201,13 @@ def _outcome(hits: Sequence[Mapping[str, Any]], asked: Sequence[str], model: str
     return max((*asked, model), key=OUTCOMES.index)
 
 
-@dataclass
-class Rulebook:
-    """The log as far as it was read. `lives[r]` is live as of revision r; `answers` is what govern says of the records."""
+class Rulebook(Log[Live]):
+    """The log of the changes that are sent here."""
 
-    lives: list[Live] = field(default_factory=lambda: [Live()])
-    accepted: list[int] = field(default_factory=list)
-    answers: dict[str, tuple[str, int]] = field(default_factory=dict)
-    said: set[tuple[str, str, int]] = field(default_factory=set)
-    """All (id, status, revision) that govern says."""
-    scheduled: dict[str, dict[str, Any]] = field(default_factory=dict)
-
-    def last(self, revision: int) -> int:
-        """Return the last accepted revision up to one."""
-        return max((one for one in self.accepted if one <= revision), default=0)
-
-    def read(self, data: bytes | None) -> None:
-        """Take the next record of the log."""
-        revision = len(self.lives)
-        self.lives.append(self.lives[-1])
-        try:
-            change = json.loads(data or b"")
-            kind, id_ = change["change"], change["id"]
-        except (ValueError, TypeError, KeyError):
-            self.said.add(("", "refused", revision))
-            return
-        if kind == "take_effect":
-            change = self.scheduled.pop(change["of"], None)
-            if change is None:
-                self.said.add(("", "refused", revision))
-                return
-            id_ = change["id"]
-        elif id_ in self.answers:
-            self.said.add((id_, *self.answers[id_]))
-            return
-        status = self._take(change, revision, scheduled=kind != "take_effect" and "effective_at" in change)
-        self.answers[id_] = (status, revision)
-        self.said.add((id_, status, revision))
-
-    def _take(self, change: dict[str, Any], revision: int, *, scheduled: bool) -> str:
-        before = self.lives[-1]
-        try:
-            if change["change"] != "rollback":
-                after = _changed(deepcopy(before), change)
-            elif not scheduled:
-                _need(holds=change["to"] < self.last(revision))
-                after = replace(self.lives[change["to"]], versions=before.versions)
-        except ImpossibleError:
-            return "refused"
-        if scheduled:
-            self.scheduled[change["id"]] = change
-            return "scheduled"
-        self.lives[revision] = after
-        self.accepted.append(revision)
-        return "prepared"
-
-
-def _changed(live: Live, change: dict[str, Any]) -> Live:
-    match change:
-        case {"change": "rule.put", "rule": given}:
-            _need(holds=given["when"] in CONDITIONS)
-            _need(holds=all(name in live.features for name in CONDITIONS[given["when"]].features))
-            rule = {"mode": "live", "reason": "", **given}
-            name, old = rule["id"], live.rules.get(rule["id"])
-            if old is None or {key: value for key, value in old.items() if key != "version"} != rule:
-                live.versions[name] = live.versions.get(name, 0) + 1
-                live.rules[name] = {**rule, "version": live.versions[name]}
-        case {"change": "rule.mode", "rule": name, "mode": mode}:
-            _need(holds=name in live.rules)
-            rule = live.rules[name]
-            rule["mode"] = mode
-            by = change.get("by") or rule.get("by")
-            for key in ("percent", "by"):
-                rule.pop(key, None)
-            if "percent" in change:
-                rule["percent"] = change["percent"]
-                rule.update({} if by is None else {"by": by})
-        case {"change": "rule.retire", "rule": name}:
-            _need(holds=name in live.rules)
-            del live.rules[name]
-        case {"change": "feature.put", "name": name, "text": text}:
-            _need(holds=text in COMPUTED and name in {"twice", "busy"})
-            _need(holds=all(other in live.features for other in COMPUTED[text].features))
-            live.features[name] = text
-        case {"change": "feature.retire", "name": name}:
-            _need(holds=name in live.features)
-            used = [one for text in live.features.values() for one in COMPUTED[text].features]
-            used += [one for rule in live.rules.values() for one in CONDITIONS[rule["when"]].features]
-            _need(holds=name not in used)
-            del live.features[name]
-        case {"change": "list.put", "name": name, "by": by}:
-            _need(holds=by in ENTITIES and live.lists.get(name, {"by": by})["by"] == by)
-            live.lists[name] = change
-        case {"change": "list.add", "name": name, "entries": entries}:
-            _need(holds=name in live.lists)
-            for entry in entries:
-                live.entries[f"list:{name}", live.lists[name]["by"], entry["key"]] = entry.get("until")
-        case {"change": "list.remove", "name": name, "keys": keys}:
-            _need(holds=name in live.lists)
-            for key in keys:
-                live.entries.pop((f"list:{name}", live.lists[name]["by"], key), None)
-        case {"change": "snooze", "rule": name, "by": by, "key": key, "until": until}:
-            _need(holds=name in live.rules and by in ENTITIES)
-            live.entries[f"snooze:{name}", by, key] = until
-        case _:
-            raise ImpossibleError
-    return live
+    def __init__(self) -> None:
+        super().__init__(
+            Live(),
+            {text: one.features for text, one in CONDITIONS.items()},
+            {text: one.features for text, one in COMPUTED.items()},
+            ENTITIES,
+        )
