@@ -105,6 +105,30 @@ def _std(values: Sequence[float]) -> float | None:
     return sqrt(sum((value - mean) ** 2 for value in values) / len(values))
 
 
+def _gaps(past: Past, rows: Iterable[Row]) -> list[float]:
+    """Return, of each payment among rows, the seconds since the newest login before it on the same device, if there was one."""
+    gaps = []
+    for row in rows:
+        before = past.rows[: past.rows.index(row)]
+        logins = [one for one in before if one.event.kind == "login" and one.event.device_id == row.event.device_id]
+        if row.event.kind == "payment" and row.event.device_id is not None and logins:
+            gaps.append((row.time_ms - logins[-1].time_ms) / 1000)
+    return gaps
+
+
+def _open(past: Past, rows: Iterable[Row], of: Callable[[Event], str | None]) -> int:
+    """Return how many logins among rows no payment of the same device, or whatever `of` says, is behind."""
+    return sum(
+        row.event.kind == "login"
+        and of(row.event) is not None
+        and not any(
+            one.event.kind == "payment" and of(one.event) == of(row.event)
+            for one in past.rows[past.rows.index(row) + 1 :]
+        )
+        for row in rows
+    )
+
+
 def _customer(past: Past) -> Values:
     rows, now = past.rows, past.rows[-1]
     day = past.window(DAY_MS)
@@ -112,6 +136,8 @@ def _customer(past: Past) -> Values:
     large = [row for row in rows if row.event.amount is not None and row.event.amount > 50]
     amounts = _amounts(day)
     asking = now.event
+    gaps = _gaps(past, day)
+    payments = [row for row in rows if row.event.kind == "payment"]
     country = None if before is None else before.event.country
     return {
         "customer_events_6h": len(past.window(6 * HOUR_MS)),
@@ -124,6 +150,9 @@ def _customer(past: Past) -> Values:
         "customer_since": None if before is None else (now.time_ms - before.time_ms) / 1000,
         "customer_country": country,
         "customer_frauds_3d": sum(_present(past.labels[row.arrival] for row in past.window(3 * DAY_MS))),
+        "customer_gap_1d": sum(gaps) / len(gaps) if gaps else None,
+        "customer_gap_of_3": max(_gaps(past, payments[-3:]), default=None),
+        "customer_open_1d": _open(past, past.window(DAY_MS, HOUR_MS), lambda event: event.device_id),
         "dear": None if asking.amount is None or not amounts else asking.amount > 2 * (sum(amounts) / len(amounts)),
         "moved": None if country is None or asking.country is None else country != asking.country,
     }
@@ -144,6 +173,7 @@ def _device(past: Past) -> Values:
     return {
         "device_customers_1d": len({row.event.customer_id for row in day}),
         "device_failed_1d": sum(row.event.passed is False for row in day),
+        "device_open": _open(past, past.rows, lambda event: event.customer_id),
     }
 
 
@@ -161,14 +191,14 @@ MISSING: dict[str, Values] = {
     "customer": dict.fromkeys(
         [
             "customer_events_6h", "customer_logins_1d", "customer_sum_1d", "customer_std_1d", "customer_large_of_4",
-            "customer_ever", "customer_terminals_1d", "customer_since", "customer_country", "customer_frauds_3d", "dear",
-            "moved",
+            "customer_ever", "customer_terminals_1d", "customer_since", "customer_country", "customer_frauds_3d",
+            "customer_gap_1d", "customer_gap_of_3", "customer_open_1d", "dear", "moved",
         ]
     ),
     "terminal": {
         "terminal_before_1d": None, "terminal_max_1d": None, "terminal_risk_3d": 0.0, "terminal_events_ever": None,
     },
-    "device": {"device_customers_1d": None, "device_failed_1d": None},
+    "device": {"device_customers_1d": None, "device_failed_1d": None, "device_open": None},
     "pair": {"pair_first_amount": None},
 }  # fmt: skip
 """The features of entities that an event doesn't touch."""
