@@ -206,7 +206,7 @@ def _completed_late(asked: SequenceAsked, rows: Rows, place: int, touch: int) ->
     matcher, found = asked.matcher, []
     until = int(np.searchsorted(rows.times, rows.times[place] + matcher.within_ms, side="right"))
     for last in rows.rows(matcher.last_step, place + 1, until)[:LATE_LOOK]:
-        matches = matcher.ending_at(rows, last)
-        if matches and not matcher.ending_at(rows, last, without=place):
-            found += [Found(touch, asked.key, rows.taken(asked, one), late=True) for one in matches]
+        found += [
+            Found(touch, asked.key, rows.taken(asked, one), late=True) for one in matcher.only_with(rows, last, place)
+        ]
     return found

@@ -16,9 +16,11 @@ first; an event that two steps could take goes to the earlier step. `skip` says 
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
+from heapq import merge
 from typing import NamedTuple, Protocol
 
 from rules.plan import Value
+from rules.sequences.ahead import Ahead, Outlook
 from rules.sequences.check import CompiledPattern, CompiledStep, Test
 
 MAX_VISITS = 50_000
@@ -61,9 +63,10 @@ class Match(NamedTuple):
 
 
 class _State(NamedTuple):
-    """Where a search is: the row taken last, by which step, how often that took one by now, and what conditions can speak of.
+    """Where a search is: the row taken last, by which step, how often that took one by now, and what is still spoken of.
 
-    Where a step is taken without end, `times` goes no further than its least.
+    Where a step is taken without end, `times` goes no further than its least. Of the earlier steps' events `bound` has those that
+    conditions still to be asked speak of: what can't be told apart any more is looked at once.
     """
 
     row: int
@@ -83,8 +86,9 @@ class Matcher:
         self._taking = [place for place, one in enumerate(self._steps) if not one.step.absent]
         self._last = self._taking[-1]
         self._closing = list(range(self._last + 1, len(self._steps)))
-        linked = [test for one in self._steps if (test := one.linked) is not None]
-        self._named = {name for test in linked for name, _ in test.fields if name is not None}
+        self._once = self._steps[self._last].step.most == 1
+        """Whether the last step takes one event, which is the one that a search is about."""
+        self._ahead = Outlook(self._steps, self._last)
 
     @property
     def within_ms(self) -> int:
@@ -107,7 +111,7 @@ class Matcher:
         `without` is a row that is passed over as if it weren't there. Raises TooMuchError.
         """
         search = _Search(self, events, row, without)
-        if row == without or not search.own(self._last, row):
+        if row == without or not search.own(self._last, row) or not search.comes_before(row):
             return []
         if self._skip == "past_last":
             return [match for match in search.disjoint() if match.last == row]
@@ -122,6 +126,14 @@ class Matcher:
                 found.append(match)
         return found[::-1]
 
+    def only_with(self, events: Events, last: int, row: int) -> list[Match]:
+        """Return the matches whose last event is at `last` where there are none without the event at `row`. Raises TooMuchError."""
+        matches = self.ending_at(events, last)
+        # A match that doesn't take the event is there without it, unless it is given only because of others.
+        if not matches or (self._skip == "none" and all(at != row for at, _ in matches[0].taken)):
+            return []
+        return [] if self.ending_at(events, last, without=row) else matches
+
     def due_ms(self, events: Events, match: Match) -> int:
         """Return the time up to which nothing absent may come, for the match to be complete."""
         return events.times[match.first] + self._within_ms
@@ -130,9 +142,9 @@ class Matcher:
         """Tell whether nothing that mustn't come behind a match has come in time, among `size` events."""
         until = bisect_right(events.times, self.due_ms(events, match), 0, size)
         search = _Search(self, events, until - 1)
-        state = search.state_of(match)
+        bound = {self._steps[place].step.name: row for row, place in match.taken}
         return not any(
-            search.takes(place, row, state)
+            search.takes(place, row, bound)
             for place in self._closing
             for row in events.rows(self._steps[place], match.last + 1, until)
         )
@@ -156,16 +168,18 @@ class _Search:
         self._without = without
         self._rows: dict[int, list[int]] = {}
         self._failed: set[tuple[int, _State]] = set()
+        self._failed_from: dict[tuple[int, int, int, tuple[tuple[str, int], ...]], int] = {}
+        """By the last row and a state without its row: the least row from which nothing was found."""
         self._visits = 0
 
     def own(self, place: int, row: int) -> bool:
         """Tell whether a step may take an event, as far as that says itself."""
         return row != self._without and self._events.fits(self._steps[place], row)
 
-    def takes(self, place: int, row: int, state: _State | None) -> bool:
-        """Tell whether a step takes an event that it may take, with what was taken before."""
+    def takes(self, place: int, row: int, bound: dict[str, int]) -> bool:
+        """Tell whether a step takes an event that it may take, with what the steps in `bound` took last."""
         linked = self._steps[place].linked
-        return linked is None or self._holds(linked, row, {} if state is None else dict(state.bound))
+        return linked is None or self._holds(linked, row, bound)
 
     def _holds(self, test: Test, row: int, bound: dict[str, int]) -> bool:
         events = self._events
@@ -197,6 +211,23 @@ class _Search:
             row -= 1
         return row
 
+    def comes_before(self, row: int) -> bool:
+        """Tell whether the step before the last may have taken an event, with nothing absent between that and `row`.
+
+        A look at what events say themselves, which spares most searches that find nothing.
+        """
+        matcher, taking = self._matcher, self._matcher._taking  # noqa: SLF001
+        if len(taking) == 1 or not matcher._once or self._steps[taking[-2]].step.optional:  # noqa: SLF001
+            return True
+        since = -1
+        for place in range(taking[-2] + 1, taking[-1]):
+            if self._steps[place].linked is None:
+                came = self.rows(place)
+                at = bisect_left(came, row)
+                since = max(since, came[at - 1] if at else -1)
+        rows = self.rows(taking[-2])
+        return bisect_left(rows, since) < bisect_left(rows, row)
+
     def disjoint(self) -> Iterator[Match]:
         """Yield matches that begin behind one another's ends."""
         taking = self._matcher._taking  # noqa: SLF001
@@ -210,42 +241,25 @@ class _Search:
                 yield match
                 free = match.last + 1
 
-    def state_of(self, match: Match) -> _State:
-        """Return where a search is that has taken a match."""
-        state = None
-        for row, place in match.taken:
-            state = self._after(state, row, place)
-        assert state is not None, "a match has events"
-        return state
-
-    def _after(self, state: _State | None, row: int, place: int) -> _State:
-        step = self._steps[place].step
-        name, enough = step.name, step.least if step.most is None else step.most
-        times = min(state.times + 1, enough) if state is not None and state.step == place else 1
-        bound = () if state is None else state.bound
-        if name in self._matcher._named:  # noqa: SLF001
-            bound = (*(one for one in bound if one[0] != name), (name, row))
-        return _State(row, place, times, bound)
-
     def between(self, first: int, last: int) -> Match | None:
         """Return the match with these ends whose events come first, None if there is none."""
         times = self._events.times
         place = self._matcher._taking[0]  # noqa: SLF001
         if times[last] - times[first] > self._matcher.within_ms or not self.own(place, first):
             return None
-        state = self._after(None, first, place)
-        taken, ways = [(first, place)], [self._ways(state, last)]
-        states = [state]
+        state = self._after(None, first, place, last)
+        if state is None:
+            return None
+        taken = [(first, place)]
         if self._complete(state, last):
             return Match(tuple(taken))
+        ways, states = [self._ways(state, last)], [state]
         while ways:
             following = next(ways[-1], None)
             if following is None:
                 ways.pop()
                 taken.pop()
-                self._failed.add((last, states.pop()))
-                continue
-            if (last, following) in self._failed:
+                self._fail(states.pop(), last)
                 continue
             taken.append((following.row, following.step))
             if self._complete(following, last):
@@ -254,56 +268,75 @@ class _Search:
             states.append(following)
         return None
 
+    def _after(self, state: _State | None, row: int, place: int, last: int) -> _State | None:
+        """Return where a search up to `last` is that takes one more event, None where that is known to lead nowhere."""
+        step = self._steps[place].step
+        enough = step.least if step.most is None else step.most
+        times = min(state.times + 1, enough) if state is not None and state.step == place else 1
+        ahead = self._matcher._ahead.of(place, times)  # noqa: SLF001
+        bound = {} if state is None else dict(state.bound)
+        settled = state is not None and self._matcher._ahead.of(state.step, state.times).settled  # noqa: SLF001
+        bound[step.name] = row
+        if ahead.settled and not settled and not self.takes(self._matcher._last, last, bound):  # noqa: SLF001
+            return None
+        found = _State(row, place, times, tuple((name, at) for name, at in bound.items() if name in ahead.named))
+        return None if (last, found) in self._failed else found
+
+    def _fail(self, state: _State, last: int) -> None:
+        """Note that nothing was found behind a state."""
+        self._failed.add((last, state))
+        key = last, state.step, state.times, state.bound
+        self._failed_from[key] = min(state.row, self._failed_from.get(key, state.row))
+
     def _complete(self, state: _State, last: int) -> bool:
         step = self._steps[state.step].step
         return state.row == last and state.step == self._matcher._last and state.times >= step.least  # noqa: SLF001
 
     def _ways(self, state: _State, last: int) -> Iterator[_State]:
         """Yield what may be taken next up to `last`, the earlier event first, then the earlier step."""
-        nexts = list(self._nexts(state))
-        if not nexts or state.row >= last:
+        ahead = self._matcher._ahead.of(state.step, state.times)  # noqa: SLF001
+        if state.row >= last:
             return
-        relaxed = [(place, absent) for place, absent in nexts if not self._steps[place].step.strict]
-        found = [
-            (row, place, absent) for place, absent in relaxed for row in self._behind(self.rows(place), state.row, last)
-        ]
-        following = state.row + 1 + (state.row + 1 == self._without)
-        if following <= last:
-            strict = [(place, absent) for place, absent in nexts if self._steps[place].step.strict]
-            found += [(following, place, absent) for place, absent in strict if self.own(place, following)]
-        self._visits += len(found) >> 5  # sorting costs a little too
-        for row, place, absent in sorted(found):
+        bound = dict(state.bound)
+        for row, place, absent in self._candidates(state, ahead, last):
             self._visits += 1
             if self._visits > MAX_VISITS:
                 raise TooMuchError
-            if self.takes(place, row, state) and not self._came(absent, state, row):
-                yield self._after(state, row, place)
+            asked = place == self._matcher._last and ahead.settled  # noqa: SLF001
+            if (asked or self.takes(place, row, bound)) and not self._came(absent, state.row, row, bound):
+                following = self._after(state, row, place, last)
+                if following is not None:
+                    yield following
 
-    def _nexts(self, state: _State) -> Iterator[tuple[int, tuple[int, ...]]]:
-        """Yield the steps that may take the next event, each with the absent ones that lie before it."""
-        step = self._steps[state.step].step
-        if step.most is None or state.times < step.most:
-            yield state.step, ()
-        if state.times < step.least:
-            return
-        absent: tuple[int, ...] = ()
-        for place in range(state.step + 1, len(self._steps)):
-            following = self._steps[place].step
-            if following.absent:
-                absent += (place,)
-                continue
-            yield place, absent
-            if not following.optional:
-                return
+    def _candidates(self, state: _State, ahead: Ahead, last: int) -> Iterator[tuple[int, int, tuple[int, ...]]]:
+        """Yield the events that may be taken next, as far as they say themselves, with step and absent steps before, in order."""
+        until = last
+        if not ahead.strict:
+            # Behind another event with the same before it nothing was found: what follows that needn't be looked at again, unless
+            # something absent lay between the two.
+            failed = self._failed_from.get((last, state.step, state.times, state.bound), last)
+            if failed > state.row or not ahead.absent:
+                until = failed
+        found = []
+        for place, absent in ahead.nexts:
+            if self._steps[place].step.strict:
+                following = state.row + 1 + (state.row + 1 == self._without)
+                if following <= last and self.own(place, following):
+                    found.append([(following, place, absent)])
+            elif place == self._matcher._last and self._matcher._once:  # noqa: SLF001
+                if last <= until:
+                    found.append([(last, place, absent)])
+            else:
+                rows = self.rows(place)
+                behind = rows[bisect_right(rows, state.row) : bisect_right(rows, until)]
+                found.append([(row, place, absent) for row in behind])
+        return iter(found[0]) if len(found) == 1 else merge(*found)
 
-    @staticmethod
-    def _behind(rows: list[int], row: int, last: int) -> list[int]:
-        return rows[bisect_right(rows, row) : bisect_right(rows, last)]
-
-    def _came(self, absent: tuple[int, ...], state: _State, row: int) -> bool:
-        """Tell whether something came that mustn't, between what was taken last and `row`."""
-        return any(
-            self.takes(place, between, state)
-            for place in absent
-            for between in self._behind(self.rows(place), state.row, row - 1)
-        )
+    def _came(self, absent: tuple[int, ...], since: int, row: int, bound: dict[str, int]) -> bool:
+        """Tell whether something came that mustn't, between what was taken last, at `since`, and `row`."""
+        for place in absent:
+            rows = self.rows(place)
+            behind, until = bisect_right(rows, since), bisect_left(rows, row)
+            if behind < until and any(self.takes(place, between, bound) for between in rows[behind:until]):
+                return True
+        return False
