@@ -204,7 +204,9 @@ def _look(
 def _completed_late(asked: SequenceAsked, rows: Rows, place: int, touch: int) -> list[Found]:
     """Return the matches that later events complete only now that the one at `place` has come."""
     matcher, found = asked.matcher, []
-    until = int(np.searchsorted(rows.times, rows.times[place] + matcher.within_ms, side="right"))
+    until = len(rows.times)
+    if not matcher.chained:
+        until = int(np.searchsorted(rows.times, rows.times[place] + matcher.within_ms, side="right"))
     for last in rows.rows(matcher.last_step, place + 1, until)[:LATE_LOOK]:
         found += [
             Found(touch, asked.key, rows.taken(asked, one), late=True) for one in matcher.only_with(rows, last, place)

@@ -101,6 +101,11 @@ class Matcher:
         return bool(self._closing)
 
     @property
+    def chained(self) -> bool:
+        """Whether which matches are given rests on those before: an event may matter for matches far behind it."""
+        return self._skip == "past_last"
+
+    @property
     def last_step(self) -> CompiledStep:
         """The step that takes the last event."""
         return self._steps[self._last]
@@ -113,7 +118,7 @@ class Matcher:
         search = _Search(self, events, row, without)
         if row == without or not search.own(self._last, row) or not search.comes_before(row):
             return []
-        if self._skip == "past_last":
+        if self.chained:
             return [match for match in search.disjoint() if match.last == row]
         found = []
         for first in reversed(search.rows(self._taking[0])):
@@ -151,7 +156,7 @@ class Matcher:
 
     def given(self, events: Events, size: int) -> list[Match]:
         """Return the matches that are given of the first `size` events, when all of them have come. Raises TooMuchError."""
-        if self._skip == "past_last":
+        if self.chained:
             return list(_Search(self, events, size - 1, whole=True).disjoint())
         return [match for row in range(size) for match in self.ending_at(events, row)]
 
@@ -204,7 +209,7 @@ class _Search:
         times, within_ms = self._events.times, self._matcher.within_ms
         if self._whole:
             return 0
-        if self._matcher._skip != "past_last":  # noqa: SLF001
+        if not self._matcher.chained:
             return bisect_left(times, times[self._row] - within_ms, 0, self._row + 1)
         row = self._row
         while row and times[row] - times[row - 1] <= within_ms:

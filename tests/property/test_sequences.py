@@ -8,10 +8,12 @@ from hypothesis import strategies as st
 
 from mitra.history import History, MemoryStore
 from rules.sequences.asked import asked
+from rules.sequences.pattern import Pattern, Step
 from tests.factories.sequences import Both, Rows, columns, patterns, plan_of, streams
 from tests.oracles import sequences as oracle
 
 _LONG = settings(max_examples=400, deadline=None)
+START = 1_700_000_000_000
 
 
 @_LONG
@@ -93,3 +95,13 @@ def test_a_third_of_the_patterns_match_something_in_a_stream() -> None:
 
     count()
     assert sum(found) * 3 >= len(found), f"{sum(found)} of {len(found)}"
+
+
+def test_a_late_event_shifts_matches_behind_one_another_however_far() -> None:
+    steps = (Step(name="p", event="pay"), Step(name="q", event="pay", strict=True))
+    both = Both(Pattern(by="customer", within_ms=4000, steps=steps, skip="past_last"), {})
+    history, store = History(plan_of(asked("s", both.compiled()))), MemoryStore()
+    batch = [{"id": f"e{second}", "event": "pay", "time": START + second * 1000} for second in (1, 3, 5, 0)]
+    result = history.process(0, store, *columns(batch), None, 0)
+    late = [[(row.time_ms - START) // 1000 for row in one.taken] for one in result.found if one.late]
+    assert late == [[0, 1], [3, 5]]
