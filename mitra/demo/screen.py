@@ -2,7 +2,7 @@
 
 import sys
 import time
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, TextIO
 
 from mitra.demo.tally import WINDOW_S, Tally, percentiles_ms
 
@@ -47,10 +47,11 @@ def figures(tally: Tally, started: float) -> dict[str, str]:
 
 
 class LineScreen:
-    """A line on stdout every few seconds, for logs and pipes."""
+    """A line every few seconds, for logs and pipes."""
 
-    def __init__(self) -> None:
+    def __init__(self, stream: TextIO) -> None:
         """Show nothing yet."""
+        self._stream = stream
         self._started = time.monotonic()
         self._last = self._started
 
@@ -68,7 +69,7 @@ class LineScreen:
         if now - self._last >= LINE_EVERY_S:
             self._last = now
             line = "  ".join(f"{name}: {value}" for name, value in figures(tally, self._started).items())
-            print(line, flush=True)  # noqa: T201 - what the command shows
+            print(line, file=self._stream, flush=True)
 
 
 class TableScreen:
@@ -161,6 +162,6 @@ def _brief(reason: dict[str, Any]) -> str:
     return f"{name}={value:.3g}" if abs(value) < 1000 else f"{name}={value:,.0f}"
 
 
-def screen_for(*, quiet: bool) -> Screen:
-    """Return the table on a terminal, else lines; `quiet` means lines even there."""
-    return LineScreen() if quiet or not sys.stdout.isatty() else TableScreen()
+def screen_for(stream: TextIO) -> Screen:
+    """Return the table where stdout is a terminal and is what is written to, else lines."""
+    return TableScreen() if stream is sys.stdout and stream.isatty() else LineScreen(stream)

@@ -61,6 +61,9 @@ class Traffic:
             work()
         except BaseException as error:  # noqa: BLE001 - shown by the command, which looks at `error`
             self.error = error
+            # Who waits for the reader would wait for ever.
+            self._stop_sending.set()
+            self._ready.set()
 
     def _send(self) -> None:
         topic = self._pipeline.decided.topic
