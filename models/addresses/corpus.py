@@ -110,6 +110,17 @@ def read_delhi(folder: Path) -> list[Tagged]:
     return list(found.values())
 
 
+def fold(addresses: list[Tagged], seed: int, folds: int, number: int) -> tuple[list[Tagged], list[Tagged]]:
+    """Return all but one fold, and that fold; a group is wholly in one. The same seed gives the same folds."""
+    groups = sorted({address.group for address in addresses})
+    random.Random(seed).shuffle(groups)
+    held_out = set(groups[number::folds])
+    return (
+        [address for address in addresses if address.group not in held_out],
+        [address for address in addresses if address.group in held_out],
+    )
+
+
 def split(addresses: list[Tagged], seed: int, test_share: float) -> tuple[list[Tagged], list[Tagged]]:
     """Return training and test addresses, a group wholly on one side. The same seed gives the same split."""
     groups = sorted({address.group for address in addresses})

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+from models.addresses.cities import mark_cities
 from models.addresses.words import CLASSES
 
 MOST_CHARACTERS, MOST_TOKENS = 300, 50
@@ -28,6 +29,7 @@ class Word(NamedTuple):
     """A token's word by itself: its core, shape, classes, and the features it lends to its neighbours and itself."""
 
     core: str
+    plain: str
     shape: str
     classes: str
     kind: str
@@ -62,7 +64,7 @@ def word_of(token: str) -> Word:
         own.append("dot")
     near = (text, shape, classes)
     return Word(
-        text, shape, classes, classes or shape, tuple(own),
+        text, plain, shape, classes, classes or shape, tuple(own),
         tuple(f"{name}={value}" for name, value in zip(("-w", "-s", "-k"), near, strict=True)),
         (f"--s={shape}", f"--k={classes}"),
         tuple(f"{name}={value}" for name, value in zip(("+w", "+s", "+k"), near, strict=True)),
@@ -88,11 +90,17 @@ def features(address: Sequence[str]) -> list[list[str]]:
     first_street, last_street = (streets[0], streets[-1]) if streets else (count, -1)
     last_state = max((place for place, word in enumerate(words) if _STATES & set(word.classes)), default=-1)
     last_code = max((place for place, word in enumerate(words) if word.shape in _POSTCODES), default=-1)
+    # Where what comes behind a city begins: the state, or else the postcode, if it stands in the latter half.
+    end = last_state if last_state >= count // 2 else last_code if last_code >= count // 2 else count
+    cities = ["0", *mark_cities([word.plain for word in words], commas), "0"]
     first_number = next((place for place, word in enumerate(words) if word.core[:1].isdigit()), count)
     part, parts = 0, sum(commas[:-1])
     found = []
     for place, word in enumerate(words):
         before, kind, behind = kinds[place : place + 3]
+        city_before, city, city_behind = cities[place : place + 3]
+        left = "x" if end == count else str(min(max(end - place, -2), 4))
+        in_street = place > first_street
         row = [
             *word.own,
             "c" if commas[place] else "nc",
@@ -103,7 +111,16 @@ def features(address: Sequence[str]) -> list[list[str]]:
             f"kk={before}|{kind}",
             f"kn={kind}|{behind}",
             f"kkk={before}|{kind}|{behind}",
-            "T1" if place > first_street else "T0",
+            f"pk={min(place, 3)}|{kind}",
+            f"rk={min(count - 1 - place, 4)}|{kind}",
+            f"dE={left}",
+            f"dEk={left}|{kind}",
+            f"C{city}",
+            f"-C{city_before}",
+            f"+C{city_behind}",
+            f"CTS={city}|{in_street}|{left if 0 < end - place < 4 else '-'}",
+            f"kC={kind}|{city_behind}",
+            "T1" if in_street else "T0",
             "+T1" if place < last_street else "+T0",
             "N1" if place > first_number else "N0",
             "+S1" if place < last_state else "+S0",

@@ -10,7 +10,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from models.addresses import address_complete, address_part, address_similarity
-from models.addresses.corpus import PARTS, Tagged, learnt, part_of, read_delhi, read_us, split
+from models.addresses.cities import mark_cities
+from models.addresses.corpus import PARTS, Tagged, fold, learnt, part_of, read_delhi, read_us, split
 from models.addresses.evaluation import begun, entities
 from models.addresses.features import MOST_CHARACTERS, MOST_TOKENS, features, tokens
 from models.addresses.parser import Parser, parse, shipped_parser
@@ -131,6 +132,33 @@ def test_bytes_that_are_no_model_are_refused(bytes_: bytes):
 )
 def test_tags_stand_for_parts(tag: str, kind: str, part: str):
     assert (learnt(tag), part_of(tag), part_of(kind)) == (kind, part, part)
+
+
+@pytest.mark.parametrize(
+    ("text", "marks"),
+    [
+        ("8 elm st new york ny", "0 0 0 B E 0"),
+        ("salt lake city ut", "B I E 0"),
+        ("boston, boston", "1 1"),
+        ("new, york", "0 1"),
+        ("1 st louis st louis park mn", "0 B E B I E 0"),
+        ("st", "0"),
+    ],
+)
+def test_a_city_s_name_is_marked_where_it_is_whole(text: str, marks: str):
+    words = text.split()
+    assert mark_cities([word.strip(",") for word in words], ["," in word for word in words]) == marks.split()
+
+
+def test_each_address_is_held_out_in_one_fold_with_its_group():
+    addresses = [Tagged((str(number),), ("O",), str(number // 3)) for number in range(100)]
+    held_out = []
+    for number in range(5):
+        others, held = fold(addresses, 1, 5, number)
+        assert not {one.group for one in others} & {one.group for one in held}
+        assert len(others) + len(held) == 100
+        held_out += held
+    assert sorted(held_out, key=addresses.index) == addresses
 
 
 def test_a_group_is_on_one_side_of_the_split():
