@@ -22,3 +22,18 @@ def flag_column(integers, cap, word_column, word):  # type: ignore[no-untyped-de
     """Return the flag column of a condition; any column will do where there is none."""
     column = 0 if word < 0 else word_column + word
     return integers[column * cap : (column + 1) * cap]
+
+
+@jit
+def note_place(notes, width, count, identity, version):  # type: ignore[no-untyped-def]
+    """Return where among notes, which are in order of (id, version), the first stands that isn't before these."""
+    low = 0
+    high = count
+    while low < high:
+        middle = (low + high) >> 1
+        other = notes[middle * width + NOTE_ID]
+        if other < identity or (other == identity and notes[middle * width + NOTE_VERSION] < version):
+            low = middle + 1
+        else:
+            high = middle
+    return low

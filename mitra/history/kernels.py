@@ -25,6 +25,7 @@ from mitra.history.columns import (
     SEALED,
     STORED,
     flag_column,
+    note_place,
 )
 from mitra.history.memory import ARRIVAL, FIELDS, ID, META, TIME, floats_at, integers_at
 from mitra.history.pairing import link_pair
@@ -121,14 +122,16 @@ def _insert(integers, cap, columns, size, row):  # type: ignore[no-untyped-def]
 def _note_stored(notes, width, count, identity, time, flags, event):  # type: ignore[no-untyped-def]
     """Tell the notes of an event that it has come; return 1 if there are any."""
     found = 0
-    for note in range(count):
+    note = note_place(notes, width, count, identity, ALWAYS)
+    while note < count and notes[note * width + NOTE_ID] == identity:
         at = note * width
-        if notes[at + NOTE_ID] == identity and notes[at + NOTE_STATE] != STORED:
+        if notes[at + NOTE_STATE] != STORED:
             notes[at + NOTE_STATE] = STORED
             notes[at + NOTE_TIME] = time
             for word in range(flags.shape[1]):
                 notes[at + NOTE_FLAGS + word] = flags[event, word]
             found = 1
+        note += 1
     return found
 
 

@@ -30,6 +30,7 @@ from mitra.history.columns import (
     ROWS,
     STORED,
     UNKNOWN,
+    note_place,
 )
 from mitra.history.memory import ID, TIME, integers_at
 from mitra.history.scans import find, jit
@@ -56,18 +57,15 @@ def add_notes(  # type: ignore[no-untyped-def]
         notes = integers_at(info[h, NOTES], (count + 1) * width)
         identity = identities[label]
         version = versions[label]
-        place = 0
-        same = -1
-        known = False
-        for note in range(count):
-            other = notes[note * width + NOTE_ID]
-            if other == identity:
-                same = note
-                known |= notes[note * width + NOTE_VERSION] == version
-            place += other < identity or (other == identity and notes[note * width + NOTE_VERSION] < version)
-        if known:
-            continue
+        place = note_place(notes, width, count, identity, version)
         at = place * width
+        same = -1  # a note of the same event, with what all of them say of it
+        if place < count and notes[at + NOTE_ID] == identity:
+            if notes[at + NOTE_VERSION] == version:
+                continue
+            same = place
+        elif place > 0 and notes[at - width + NOTE_ID] == identity:
+            same = place - 1
         for back in range((count - place) * width):
             i = (count + 1) * width - 1 - back
             notes[i] = notes[i - width]
