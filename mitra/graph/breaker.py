@@ -8,7 +8,7 @@ State = Literal["closed", "open", "half-open"]
 FAILURES = 3
 """In a row: with the standard deadline a dead service costs 120 ms of waiting in all, then nothing."""
 FIRST_PAUSE_MS = 250.0
-LONGEST_PAUSE_MS = 2_000.0
+LONGEST_PAUSE_MS = 1_000.0
 """Pauses double from the first to the longest, so a service that is back is used again within that."""
 
 

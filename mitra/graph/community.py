@@ -5,6 +5,7 @@ whichever store holds them. A snapshot is of links made up to its time and label
 as of a later moment.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -85,19 +86,22 @@ class Communities:
         self, values: NDArray[np.float64], columns: dict[str, int], nodes: Sequence[int], as_of: Sequence[int]
     ) -> None:
         """Write what is asked of communities into rows of answers: `columns` are their places, `nodes` hashes of keys."""
-        for row, (node, moment) in enumerate(zip(nodes, as_of, strict=True)):
-            snapshot = next((one for one in reversed(self.snapshots) if one.time_ms < moment), None)
-            if snapshot is None:
+        times = [one.time_ms for one in self.snapshots]
+        newest = [bisect_left(times, moment) - 1 for moment in as_of]
+        wanted, moments = np.array(nodes, np.int64), np.array(as_of, np.int64)
+        for number in set(newest) - {-1}:
+            snapshot = self.snapshots[number]
+            if not len(snapshot.nodes):
                 continue
-            place = int(np.searchsorted(snapshot.nodes, node))
-            if place == len(snapshot.nodes) or snapshot.nodes[place] != node:
-                continue
-            community = snapshot.community[place]
+            rows = np.array([row for row, one in enumerate(newest) if one == number])
+            places = np.minimum(np.searchsorted(snapshot.nodes, wanted[rows]), len(snapshot.nodes) - 1)
+            known = snapshot.nodes[places] == wanted[rows]
+            rows, community = rows[known], snapshot.community[places[known]]
             told = {
                 "community_id": community,
                 "community_size": snapshot.size[community],
                 "community_fraud_share": snapshot.fraud_share[community],
-                "community_age": (moment - snapshot.time_ms) / 1000,
+                "community_age": (moments[rows] - snapshot.time_ms) / 1000,
             }
             for name, column in columns.items():
-                values[row, column] = told[name]
+                values[rows, column] = told[name]

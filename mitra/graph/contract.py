@@ -16,6 +16,8 @@ LOOKUP, INGEST = f"/{SERVICE}/Lookup", f"/{SERVICE}/Ingest"
 
 MAX_QUESTIONS = 10_000
 """Questions in one call: some 3 s of work at worst, which no deadline allows."""
+_VALUES_TAG = bytes([pb.Answers.VALUES_FIELD_NUMBER << 3 | 2])
+"""What stands on the wire before the length of packed numbers."""
 TOKEN_HEADER = "authorization"  # noqa: S105 - the name of a header
 
 
@@ -53,11 +55,13 @@ def questions_of(group: pb.Group) -> list[Question]:
 
 
 def lookup_request(groups: Iterable[tuple[str, tuple[Column, ...], Sequence[Question]]]) -> pb.LookupRequest:
-    """Return a request: for each type of node its features and questions."""
+    """Return a request: for each type of node its features and questions; features that are those of the group before go without saying."""
     request = pb.LookupRequest()
+    said: tuple[Column, ...] = ()
     for kind, features, questions in groups:
-        group = request.groups.add()
-        group.CopyFrom(_group(kind, features))
+        group = request.groups.add(type=kind)
+        if features != said:
+            group.CopyFrom(_group(kind, said := features))
         group.questions.extend([pb.Question(id=one.id, as_of_ms=one.as_of_ms) for one in questions])
     return request
 
@@ -67,6 +71,25 @@ def _group(kind: str, features: tuple[Column, ...]) -> pb.Group:
     """Return what all groups of a type begin with."""
     named = [pb.Feature(name=one.name, kind=one.kind, over_ms=one.over_ms) for one in features]
     return pb.Group(type=kind, features=named)
+
+
+def answers_message(answers: Answers) -> pb.Answers:
+    """Return the message of a group's answers."""
+    values = answers.values.astype("<f8", copy=False).tobytes()
+    # Numbers that are set one by one take ten times as long as the same read as what they are on the wire.
+    message: pb.Answers = pb.Answers.FromString(_VALUES_TAG + _varint(len(values)) + values)
+    message.capped = answers.capped.tobytes()
+    return message
+
+
+def _varint(number: int) -> bytes:
+    """Return a number in base 128, the least first, all but the last with the high bit: how protobuf writes lengths."""
+    found = bytearray()
+    while number >= 0x80:
+        found.append(number & 0x7F | 0x80)
+        number >>= 7
+    found.append(number)
+    return bytes(found)
 
 
 def answers_of(message: pb.Answers, questions: int, features: int) -> Answers:

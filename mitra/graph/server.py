@@ -18,10 +18,13 @@ from mitra.graph.contract import (
     SERVICE,
     TOKEN_HEADER,
     ContractError,
+    answers_message,
     features_of,
     questions_of,
     records_of,
 )
+from mitra.graph.features import Column
+from mitra.graph.questions import Answers, Question
 from mitra.graph.service import GraphService
 from mitra.graph.store import StoreError
 from mitra.graph.transport import read_file
@@ -128,7 +131,10 @@ class GraphServer:
         if asked > MAX_QUESTIONS:
             raise ContractError(f"{asked} questions are too many for one call; allowed: {MAX_QUESTIONS}")
         reply = pb.LookupReply(newest_ms=await self._service.store.newest_ms())
-        groups = [(features_of(group), questions_of(group)) for group in request.groups]
+        groups: list[tuple[tuple[Column, ...], list[Question]]] = []
+        for group in request.groups:
+            said = features_of(group) if group.features or not groups else groups[-1][0]
+            groups.append((said, questions_of(group)))
         found: dict[int, pb.Answers] = {}
         for features in dict.fromkeys(features for features, _ in groups):
             # What is asked with the same features, all of a job's, is one question to the store.
@@ -138,8 +144,7 @@ class GraphServer:
             start = 0
             for place in places:
                 rows = slice(start, start := start + len(groups[place][1]))
-                values, capped = answers.values[rows], answers.capped[rows]
-                found[place] = pb.Answers(values=values.ravel(), capped=capped.tobytes())
+                found[place] = answers_message(Answers(answers.values[rows], answers.capped[rows]))
         reply.groups.extend([found[place] for place in range(len(groups))])
         return reply
 

@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 
 from mitra.graph.columns import node_key
 from mitra.graph.community import Communities, Snapshot, find_communities
@@ -71,14 +72,27 @@ class GraphService:
         return snapshot
 
     async def keep_finding(self, every_s: float) -> None:
-        """Find communities every so often, in a process of their own, until cancelled."""
+        """Find communities every so often, in a process of their own, until cancelled; where it is killed, another takes its place."""
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(1, mp_context=context, initializer=give_way) as executor:
-            while True:
-                try:
-                    snapshot = await self.find(executor)
-                    if snapshot is not None:
-                        log.info("%d communities of %d nodes", len(snapshot.size), len(snapshot.nodes))
-                except Exception:  # without a new snapshot the old ones still answer, and tell their age
-                    log.exception("communities could not be found; tried again in %g s", every_s)
-                await asyncio.sleep(every_s)
+        while True:
+            try:
+                with ProcessPoolExecutor(1, mp_context=context, initializer=give_way) as executor:
+                    await self._keep_finding_by(executor, every_s)
+            except BrokenProcessPool:
+                log.exception(
+                    "what finds communities was killed, for want of memory perhaps; started again in %g s", every_s
+                )
+            await asyncio.sleep(every_s)
+
+    async def _keep_finding_by(self, executor: Executor, every_s: float) -> None:
+        """Find communities every so often, until cancelled. Raises BrokenProcessPool where what finds them has gone."""
+        while True:
+            try:
+                snapshot = await self.find(executor)
+                if snapshot is not None:
+                    log.info("%d communities of %d nodes", len(snapshot.size), len(snapshot.nodes))
+            except BrokenProcessPool:
+                raise
+            except Exception:  # without a new snapshot the old ones still answer, and tell their age
+                log.exception("communities could not be found; tried again in %g s", every_s)
+            await asyncio.sleep(every_s)

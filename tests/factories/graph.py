@@ -33,7 +33,7 @@ async def honest(request: pb.LookupRequest, _context: Any) -> bytes:
     """Answer 1 to everything."""
     groups = []
     for group in request.groups:
-        size = len(group.questions) * len(group.features)
+        size = len(group.questions) * len(request.groups[0].features)
         groups.append(pb.Answers(values=np.ones(size), capped=bytes(size)))
     return pb.LookupReply(groups=groups, newest_ms=5).SerializeToString()
 

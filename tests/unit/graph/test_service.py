@@ -1,6 +1,7 @@
 """The service over gRPC: lookups, ingest, health, token and TLS; its communities; its snapshot on disk."""
 
 import asyncio
+import multiprocessing
 import random
 from collections.abc import Coroutine
 from datetime import UTC, datetime, timedelta
@@ -249,5 +250,33 @@ def test_communities_answer_only_what_is_asked_later() -> None:
         node = text_hash(node_key("device", "D2"))
         communities.fill(values, {"community_size": 0}, [node] * 4, [100, 300, 301, 999])
         np.testing.assert_array_equal(values[:, 0], [np.nan, np.nan, 4, 4])
+        communities.add(find_communities(await EmbeddedStore().links(500), 500))  # of no links at all
+        values = np.full((3, 1), np.nan)
+        communities.fill(values, {"community_size": 0}, [node, 1, node], [501, 301, 301])
+        np.testing.assert_array_equal(values[:, 0], [np.nan, np.nan, 4])
+
+    run(work())
+
+
+def test_communities_are_found_on_after_what_finds_them_was_killed() -> None:
+    async def work() -> None:
+        service = GraphService(EmbeddedStore())
+        await service.ingest(RING)
+
+        async def until(time_ms: int) -> None:
+            async with asyncio.timeout(120):
+                while not (found := service.communities.snapshots) or found[-1].time_ms < time_ms:  # noqa: ASYNC110
+                    await asyncio.sleep(0.02)
+
+        before = set(multiprocessing.active_children())
+        finding = asyncio.create_task(service.keep_finding(0.05))
+        await until(1)
+        for process in set(multiprocessing.active_children()) - before:
+            process.kill()
+            process.join()
+        await service.ingest([Edges("later", 5_000, [Link("customer", "C", "device", "D")])])
+        await until(5_000)
+        finding.cancel()
+        await asyncio.gather(finding, return_exceptions=True)
 
     run(work())
