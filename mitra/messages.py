@@ -25,6 +25,8 @@ class EventBatch(msgspec.Struct, array_like=True):
     it (0: that can't be told yet; -1: a message of an earlier release doesn't say). `decoded_ms` float64[n], wall clock; `expected` u1[n] counts the parts that
     decide must gather for an event, one from each bucket it touches. Only one of these carries the event's `payloads` entry,
     in the others it is empty. `touch_events` i4[m] are rows of this batch; `keys` are entity keys.
+    `form` is the fingerprint of what the numbers of types, columns and entities stand for (`mitra.form`): a batch may lie in state over an
+    upgrade that brings others. 0: a message of an earlier release doesn't say.
     """
 
     lane: int
@@ -49,6 +51,7 @@ class EventBatch(msgspec.Struct, array_like=True):
     touch_events: bytes
     keys: list[str]
     settled_ms: int = -1
+    form: int = 0
 
 
 class LaneTime(msgspec.Struct, array_like=True):

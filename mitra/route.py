@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mitra.decode import Event
+from mitra.form import Form
 from mitra.hashing import text_hash
 from mitra.history import Layout
 from mitra.lane import Lane, Source
@@ -119,6 +120,7 @@ class Router:
     def __init__(self, events: Sequence[EventType], entities: Sequence[Entity], layout: Layout, buckets: int) -> None:
         """Compile the routing of the event types `events` over `buckets` history buckets."""
         self._kinds = [_Kind(event, entities, layout) for event in events]
+        self._form = Form.of(events, entities, layout).fingerprint
         self._numeric, self._text = len(layout.numeric), len(layout.text)
         # Who waits for something waits for whatever type comes latest.
         self._out_of_order_ms = max((event.out_of_order_ms for event in events), default=0)
@@ -183,6 +185,7 @@ class Router:
                 touch_events=array("i", box.events).tobytes(),
                 keys=box.keys,
                 settled_ms=settled_ms,
+                form=self._form,
             )
             out.append((bucket, batch))
         lane.told.update(outboxes)

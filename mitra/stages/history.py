@@ -12,6 +12,7 @@ from mitra.blueprint import Blueprint
 from mitra.clock_figures import ClockFigures
 from mitra.conflict import conflict_letter
 from mitra.decode import decode_payload, payload_fields
+from mitra.form import Form
 from mitra.history import (
     CONFLICT,
     JOURNAL_EVENTS,
@@ -91,6 +92,7 @@ class HistoryStage:
         self._kinds = blueprint.pipeline.events
         self._decided = bytes(kind for kind, event in enumerate(self._kinds) if event.decided)
         self._topics = blueprint.source_topics
+        self._form = Form.of(self._kinds, blueprint.pipeline.entities, blueprint.layout)
         self._lanes: dict[int, LaneClocks] = {}
         self._figures = ClockFigures(subtask)
         self._no_events = no_events(blueprint.layout)
@@ -106,7 +108,7 @@ class HistoryStage:
         for blob in blobs:
             message = decode(blob)
             if isinstance(message, EventBatch):
-                yield from self._events(bucket, store, message)
+                yield from self._events(bucket, store, self._form.read(message, store))
             elif isinstance(message, LabelBatch):
                 lanes, notes = self._lanes[bucket], _label_notes(message)
                 lanes.labels(message.lane, message.clock_ms)
@@ -134,6 +136,7 @@ class HistoryStage:
 
     def _open(self, bucket: int, store: Store) -> None:
         if self._revisions.open(bucket, store):
+            self._form.keep(store)
             self._marks[bucket] = KeptMarks(store)
             self._lanes[bucket] = LaneClocks(self._job.lanes, self._clock)
             self._watching.open(bucket, store)
@@ -272,7 +275,8 @@ class HistoryStage:
         offsets = np.frombuffer(batch.offsets, dtype=np.int64)
         letters = []
         for row in rows:
-            if batch.payloads[row] and batch.kinds[row] not in self._decided:
+            gone = batch.kinds[row] >= len(self._kinds)
+            if batch.payloads[row] and not gone and batch.kinds[row] not in self._decided:
                 event, values = self._kinds[batch.kinds[row]], decode_payload(batch.payloads[row])
                 topic = self._topics[batch.topics[row]]
                 letters.append(conflict_letter(event, values, topic, int(partitions[row]), int(offsets[row])).to_json())

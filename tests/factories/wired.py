@@ -72,6 +72,9 @@ class WiredJob:
         """Take records of (topic, value) at a time of the wall clock, and the outcomes that they cause."""
         if self.listens:
             self.tick(now_ms)
+        self._take(now_ms, self._answered(self._routed(now_ms, records)))
+
+    def _routed(self, now_ms: int, records: Iterable[tuple[str, bytes]]) -> Iterable[tuple[int, bytes]]:
         self._clock_ms = now_ms
         texts = []
         for topic, value in records:
@@ -80,7 +83,19 @@ class WiredJob:
             self.records.append((topic, offset, now_ms, value))
             published = time_text(now_ms).removesuffix("Z").replace("T", " ")
             texts.append(FIELD_SEPARATOR.join((topic, "0", str(offset), published, "V" + value.decode("latin-1"))))
-        self._take(now_ms, self._answered(self._intake.process(self._lane, texts, self._held)))
+        return self._intake.process(self._lane, texts, self._held)
+
+    def upgraded(self, pipeline: Pipeline, now_ms: int, under_way: Iterable[tuple[str, bytes]] = ()) -> "WiredJob":
+        """Return the job of another pipeline over this one's state; `under_way` are records that were on their way to history."""
+        records = list(under_way)
+        messages = list(self._routed(now_ms, records)) if records else []
+        job = WiredJob(pipeline, listens=self.listens)
+        job._stores, job._states, job._offsets = self._stores, self._states, self._offsets
+        lane = self._lane
+        job._lane = Lane(lane.number, lane.clock_ms, lane.revision, lane.read_to)
+        job._clock_ms = now_ms
+        job._take(now_ms, job._answered(messages))
+        return job
 
     def tick(self, now_ms: int) -> None:
         """Let the wall clock go on to a time while nothing comes."""

@@ -12,6 +12,7 @@ from control_stream import read_ack
 from control_stream.live_set import Delta
 from mitra.blueprint import Blueprint
 from mitra.decode import event_of
+from mitra.form import Form
 from mitra.held_records import HeldRecords
 from mitra.history import MemoryStore
 from mitra.lane import Lane, Source
@@ -170,14 +171,17 @@ def test_events_that_nobody_decides_make_no_parts(intake: Intake, stage: History
     assert store.data
 
 
-def test_what_history_doesnt_know_passes_unchanged(stage: HistoryStage) -> None:
-    store = MemoryStore()
+def test_what_history_doesnt_know_passes_unchanged(blueprint: Blueprint, stage: HistoryStage) -> None:
+    store, described = MemoryStore(), MemoryStore()
     for message in (Letters([b"{}"]), End(0, 3)):
         assert parts(stage, store, encode(message)) == [message]
     (probe,) = parts(stage, store, encode(Probe("p", 0, 1.0, ["intake of lane 0"])))
     assert isinstance(probe, Probe)
     assert probe.trail == ["intake of lane 0", "history of bucket 0"]
-    assert store.data == {}
+    # All that a bucket keeps from the start is what the numbers in its batches stand for.
+    Form.of(blueprint.pipeline.events, blueprint.pipeline.entities, blueprint.layout).keep(described)
+    assert len(described.data) == 1
+    assert store.data == described.data
 
 
 def test_a_bucket_says_with_ready_from_when_new_aggregates_are_exact(
