@@ -2,6 +2,9 @@
 
 An event's change is as of the newest event of its entity; what time changes is as of its due time. Neither goes back: what a late
 event changes is told as of the time that was told of before.
+
+A restore takes nothing back that was told before it, and partitions may come in another order behind it, so that what was told never
+holds again. So what is looked at as of a time before the bucket was opened is told whether it has changed or not.
 """
 
 from collections.abc import Iterable, Iterator
@@ -48,6 +51,8 @@ class Live:
             self._features = {one.entity_name: one for one in made}
         self._clock = clock
         self._kept: dict[int, KeptLive] = {}
+        self._opened_ms: dict[int, int] = {}
+        """By bucket: nothing was told as of a later time before this start, but of events ahead of the wall clock."""
 
     @property
     def any(self) -> bool:
@@ -58,6 +63,7 @@ class Live:
         """Read what a bucket keeps."""
         if bucket not in self._kept:
             self._kept[bucket] = KeptLive(store)
+            self._opened_ms[bucket] = int(self._clock())
 
     def waits(self, bucket: int) -> bool:
         """Tell whether time alone may change anything in a bucket."""
@@ -110,8 +116,9 @@ class Live:
         if asked.next_ms is not None or not features.passing:
             found[subject] = LastTold(asked.time_ms, asked.next_ms, values)
         old = [None] * len(values) if before is None or len(before.values) != len(values) else before.values
+        again = (asked.time_ms if before is None else before.as_of_ms) <= self._opened_ms[bucket]
         for name, value, was in zip(features.names, values, old, strict=True):
-            if value != was:
+            if again or value != was:
                 record = FeatureRecord(
                     entity, key, name, value, asked.time_ms, int(self._clock()),
                     features.approximate(history.plan, asked, name),
