@@ -2,6 +2,10 @@
 
 import json
 import random
+import re
+import urllib.parse
+import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -248,6 +252,37 @@ def test_what_rules_do_is_counted_on_the_monitor_topic(live: Live) -> None:
 
     assert live.reader.wait(counted, 60)
     assert all(one["judging_us"] > 0 for one in figures if one["metric"] == "rules" and one["payments"])
+
+
+def test_what_rules_do_is_counted_on_flinks_metrics_under_their_ids(live: Live) -> None:
+    logs = "".join(log.read_text(errors="replace") for log in sorted((live.folder / "logs").glob("*.log")))
+    rest = re.findall(r"Rest endpoint listening at (127\.0\.0\.1:\d+)", logs)[-1]
+
+    def read(path: str) -> Any:
+        with urllib.request.urlopen(f"http://{rest}{path}", timeout=10) as answer:
+            return json.load(answer)
+
+    def counters() -> dict[str, int]:
+        """Return all counters of rules, without the subtask and the operator in front, summed."""
+        (job,) = read("/jobs")["jobs"]
+        found: Counter[str] = Counter()
+        for vertex in read(f"/jobs/{job['id']}")["vertices"]:
+            place = f"/jobs/{job['id']}/vertices/{vertex['id']}/metrics"
+            names = [one["id"] for one in read(place) if re.search(r"\.rules?\.", one["id"])]
+            asked = urllib.parse.quote(",".join(names))
+            for one in read(f"{place}?get={asked}") if names else ():
+                found[re.sub(r"^.*?\.(?=rules?\.)", "", one["id"])] += int(one["value"])
+        return found
+
+    def counted() -> bool:
+        live.pay("c8", 9010.0)
+        known = counters()
+        return known.get("rule.large.fired", 0) > 0 and known.get("rules.judging_us", 0) > 0
+
+    assert live.reader.wait(counted, 90), counters()
+    known = counters()
+    assert known["rules.evaluated"] >= known["rule.large.fired"]
+    assert (known.get("rule.large.frauds"), known.get("rule.large.legits")) == (0, 0)
 
 
 def test_nothing_failed(live: Live) -> None:
