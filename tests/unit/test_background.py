@@ -36,10 +36,12 @@ def thread(name: str) -> Iterator[int]:
 
 @pytest.mark.parametrize("name", sorted(NICE))
 def test_a_thread_of_such_a_name_goes_behind(name: str) -> None:
+    own = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
     with thread(name) as number:
         seen = lower(set())
         assert str(number) in seen
-        assert os.getpriority(os.PRIO_PROCESS, number) == NICE[name]
+        # The tests may run behind other work themselves: nothing is pushed ahead of that.
+        assert os.getpriority(os.PRIO_PROCESS, number) == max(NICE[name], own)
 
 
 def test_no_other_thread_does() -> None:
