@@ -10,8 +10,6 @@ STAMPS := $(VENV)/.setup
 JARS := .mitra/jars
 SOURCES := mitra operators rules models control_stream
 ARGS ?=
-# Named otherwise than MAKE, or `make -n` would run what it is to show.
-AGAIN := $(MAKE) --no-print-directory
 # Where this is set, as in many containers, each process of a job parses 1,300 modules anew: 3 s of CPU, twice a start.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -29,13 +27,12 @@ setup: $(STAMPS)/package $(JARS)/ready ## make .venv with everything in it: pack
 demo: setup ## Kafka, Flink and sample payments on this machine, with a live table
 	@$(BIN)/mitra demo $(ARGS)
 
-# Tests with brokers and clusters wait much of their time: what is computed in it, behind them, costs them little.
-test: setup $(if $(strip $(ARGS)),lint) ## lint and every test
+test: setup lint ## lint, then every test
 ifeq ($(strip $(ARGS)),)
-	@$(BIN)/python tools/at_once.py \
-	    "lint: $(AGAIN) lint" \
-	    "tests of pure code, two at a time: nice -n 10 $(BIN)/python -m pytest -n 2 --ignore=tests/crash --ignore=tests/flow" \
-	    "tests with brokers and clusters, two files at a time: $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/crash tests/flow"
+	@echo "== tests of pure code, two at a time"
+	@$(BIN)/python -m pytest -n 2 --ignore=tests/crash --ignore=tests/flow
+	@echo "== tests with brokers and clusters, two files at a time"
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/crash tests/flow
 else
 	@echo "== tests"
 	@$(BIN)/python -m pytest $(ARGS)

@@ -36,7 +36,7 @@ def _need(*, holds: bool) -> None:
 class Log(Generic[W]):
     """The log as far as it was read. `lives[r]` is live as of revision r, `accepted` are the revisions that changed anything.
 
-    `answers` is what govern says of a change, by its id: status and revision.
+    `answers` is what govern says of a change, by its id: status and revision. `scheduled` are the changes that are due to come.
     """
 
     def __init__(self, first: W, conditions: Reads, computed: Reads, entities: Collection[str]) -> None:
@@ -46,7 +46,7 @@ class Log(Generic[W]):
         self.answers: dict[str, tuple[str, int]] = {}
         self.said: set[tuple[str, str, int]] = set()
         """All (id, status, revision) that govern says."""
-        self._scheduled: dict[str, dict[str, Any]] = {}
+        self.scheduled: dict[str, dict[str, Any]] = {}
         self._conditions, self._computed, self._entities = conditions, computed, entities
 
     def last(self, revision: int) -> int:
@@ -64,7 +64,7 @@ class Log(Generic[W]):
             self.said.add(("", "refused", revision))
             return
         if kind == "take_effect":
-            change = self._scheduled.pop(change["of"], None)
+            change = self.scheduled.pop(change["of"], None)
             if change is None:
                 self.said.add(("", "refused", revision))
                 return
@@ -88,7 +88,7 @@ class Log(Generic[W]):
         except ImpossibleError:
             return "refused"
         if scheduled:
-            self._scheduled[change["id"]] = change
+            self.scheduled[change["id"]] = change
             return "scheduled"
         self.lives[revision] = after
         self.accepted.append(revision)

@@ -1,6 +1,7 @@
 """What topics should be, what is told of those that are not, and a Kafka that isn't there."""
 
 import socket
+import time
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,16 @@ def test_a_kafka_that_refuses_is_told_at_once(capsys: pytest.CaptureFixture[str]
     err = capsys.readouterr().err
     assert err.count("\n") == 1
     assert f"no Kafka at bootstrap={address}" in err
+
+
+def test_a_kafka_that_never_answers_is_told_within_five_seconds(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        began = time.monotonic()
+        assert main(["topics", HANDBOOK, "--bootstrap", f"127.0.0.1:{silent.getsockname()[1]}"]) == 1
+    assert time.monotonic() - began < 5
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_settings_of_the_java_client_are_handed_to_the_python_one(tmp_path: Path) -> None:
