@@ -31,7 +31,8 @@ WORST = 0.02
 
 def challenger(data: Dataset, as_of_ms: int, champion: Model | None, folder: Path) -> Model:
     """Return what retraining ships as of a time; the champion where it ships nothing."""
-    train_span, test = spans(as_of_ms, MATURED_MS, TRAIN_MS, TEST_MS)
+    held = None if champion is None else champion.manifest.training
+    train_span, test = spans(as_of_ms, MATURED_MS, TRAIN_MS, TEST_MS, held)
     order = Order("handbook", "handbook", str(as_of_ms), train_span, test)
     found = retrain(data, order, champion, data, margin=0.0, as_of_ms=as_of_ms)
     if found.shipped is None:

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping
 from mitra.pipeline import Pipeline
 from rules.sql import quoted
 
+AT_LEAST_ONCE = {"sink.delivery-guarantee": "at-least-once"}
+
 
 def reading(pipeline: Pipeline, topics: Iterable[str], *, start: str, group: str) -> dict[str, str]:
     """Return the options of a table that reads topics, from where `start` says, as the consumer `group`.
@@ -42,9 +44,6 @@ def _connecting(pipeline: Pipeline, topics: Iterable[str]) -> dict[str, str]:
         "topic": ";".join(topics),
         "properties.bootstrap.servers": pipeline.bootstrap,
     }
-
-
-AT_LEAST_ONCE = {"sink.delivery-guarantee": "at-least-once"}
 
 
 def options_text(options: Mapping[str, str]) -> str:

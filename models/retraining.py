@@ -1,7 +1,8 @@
 """Retraining: a model fitted on the newest labels, and whether it is better than the champion where both can be judged.
 
-A first model is fitted on what was known when the newest matured period began, and compared with the champion on that period. If
-it is better, the model that ships is fitted once more, by the same order, on everything up to that period's end.
+A first model is fitted on the payments before the newest matured period, and compared with the champion on that period; the
+champion hasn't learnt from it either. If the first is better, what ships is fitted once more, by the same order, on as long a time
+up to that period's end. Labels count as they are known now for both: the champion knew them too when it shipped.
 """
 
 from dataclasses import dataclass, replace
@@ -11,10 +12,14 @@ import msgspec
 import numpy as np
 
 from models.dataset import Dataset
+from models.errors import TrainingError
+from models.manifest import Training
 from models.metrics import auc_roc, average_precision
 from models.model import Model
 from models.training import Order, Progress, Trained, train
-from models.windows import Span
+from models.windows import Span, show_time
+
+DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +46,24 @@ class Retrained:
     shipped: Trained | None
 
 
-def spans(as_of_ms: int, matured_ms: int, train_ms: int, test_ms: int) -> tuple[Span, Span]:
-    """Return the windows to train and test on: the test ends with the last whole UTC day whose labels have matured."""
-    day_ms = 86_400_000
-    ends = (as_of_ms - matured_ms) // day_ms * day_ms
-    test = Span(ends - test_ms, ends)
+def spans(
+    as_of_ms: int, matured_ms: int, train_ms: int, test_ms: int, champion: Training | None = None
+) -> tuple[Span, Span]:
+    """Return the windows to train and test on: the test ends with the last whole UTC day whose labels have matured.
+
+    It begins no sooner than what the champion learnt from ends, for nobody is judged by what they were taught. Raises
+    TrainingError where nothing has matured since.
+    """
+    ends = (as_of_ms - matured_ms) // DAY_MS * DAY_MS
+    learnt_ms = ends - test_ms if champion is None else champion.train.to_ms
+    if learnt_ms >= ends:
+        ready = show_time(-(-learnt_ms // DAY_MS) * DAY_MS + DAY_MS + matured_ms)
+        msg = (
+            f"the champion learnt from payments up to {show_time(learnt_ms)}, and labels have matured up to {show_time(ends)}: nothing"
+            f" is left to hold a challenger against; retrain from {ready} on"
+        )
+        raise TrainingError(msg)
+    test = Span(max(ends - test_ms, learnt_ms), ends)
     return Span(test.from_ms - train_ms, test.from_ms), test
 
 
@@ -53,12 +71,13 @@ def retrain(
     data: Dataset, order: Order, champion: Model | None, champion_data: Dataset | None, *, margin: float, as_of_ms: int,
     progress: Progress | None = None,
 ) -> Retrained:  # fmt: skip
-    """Fit by `order`, whose test window is the newest matured period, judge, and fit what ships if it is better.
+    """Fit by `order`, whose windows are of `spans`, judge, and fit what ships if it is better.
 
     `champion_data` has the same rows with the features of the champion. Raises TrainingError where there is too little to
     train or test on.
     """
     assert order.test is not None, "there is nothing to judge by without a test window"
+    order = replace(order, known_by_ms=as_of_ms)
     first = train(data, order, progress)
     tested = first.manifest.metrics["test"]
     found = {name: float(tested["auc_roc" if name == "auc" else name]) for name in ("average_precision", "auc")}
@@ -66,8 +85,8 @@ def retrain(
     judged = Judged(int(tested["rows"]), int(tested["frauds"]), found, held)
     if not judged.is_better(margin):
         return Retrained(judged, None)
-    whole = Span(order.train.from_ms, order.test.to_ms)
-    last = train(data, replace(order, train=whole, test=None, known_by_ms=as_of_ms), progress)
+    shipped = Span(order.train.from_ms + order.test.to_ms - order.test.from_ms, order.test.to_ms)
+    last = train(data, replace(order, train=shipped, test=None), progress)
     metrics: dict[str, Any] = {"test": tested, **last.manifest.metrics}
     assert first.manifest.training is not None
     assert last.manifest.training is not None

@@ -36,8 +36,8 @@ class Order:
     """What to train: names for the result, windows, parameters, and how to calibrate and choose thresholds.
 
     `label_delay_ms`: how long a label takes; it says which cards are known as compromised in the test window.
-    `folds`: pieces of time for held-out scores. `threads`: how many fit, None for one a core. Without a `test` window nothing is measured, and labels count that were known by
-    `known_by_ms`; else those known when the test begins.
+    `folds`: pieces of time for held-out scores. `threads`: how many fit, None for one a core. Without a `test` window nothing is measured. Labels
+    count that were known by `known_by_ms`; by the beginning of the test, if that isn't given.
     """
 
     pipeline: str
@@ -68,7 +68,7 @@ class Trained:
 def train(data: Dataset, order: Order, progress: Progress | None = None) -> Trained:
     """Fit, calibrate and measure a model; `progress(stage, done, of)` is called for every tree.
 
-    Training rows whose label became known only after the test window began are left out, as they would be in life.
+    Training rows whose label became known only after `known_by_ms`, or the test's beginning, are left out, as they would be in life.
     """
     order.targets.check()
     progress = progress or _silent

@@ -12,19 +12,16 @@ import duckdb
 import pyarrow as pa
 
 from mitra.backtest.figures import Caught, Figures, RuleFigures
-from mitra.replay.labels import read_labels
+from mitra.replay.labels import CREATE_LABELS, read_labels
 from mitra.schema import Labels
 from rules import OUTCOMES, ListDeclaration, Rule
 
 _MEMORY_MB = 384
-_LABELS = pa.schema([
-    ("place", pa.int64()), ("id", pa.string()), ("value", pa.float64()), ("known_at_ms", pa.int64()), ("version", pa.int64()),
-])  # fmt: skip
 _RULES = pa.schema([("id", pa.string()), ("catches", pa.bool_()), ("spares", pa.bool_()), ("immutable", pa.bool_())])
 
-_CREATE = """
+_CREATE = f"""
 create table payments (n bigint, id varchar, event_time bigint, money double, fired varchar[], undecided varchar[]);
-create table labels (place bigint, id varchar, value double, known_at_ms bigint, version bigint);
+{CREATE_LABELS};
 create table rules (id varchar, catches boolean, spares boolean, immutable boolean);
 create table marked (id varchar, mark varchar);
 """
@@ -147,13 +144,8 @@ def _load(database: Any, decisions: Path, money: str | None, labels: LabelFiles 
         place = 0
         for path in labels.paths:
             for piece in read_labels(path, labels.labels):
-                places = pa.array(range(place, place + len(piece.ids)), pa.int64())
+                piece.insert(database, place)
                 place += len(piece.ids)
-                read = [places, pa.array(piece.ids, pa.string()), pa.array(piece.values, pa.float64())]
-                read += [pa.array(piece.known_at_ms, pa.int64()), pa.array(piece.versions, pa.int64())]
-                database.register("piece", pa.Table.from_arrays(read, schema=_LABELS))
-                database.execute("insert into labels select * from piece")
-                database.unregister("piece")
     database.execute(_TRUTH, {"delay": 0 if labels is None else labels.delay_ms, "absent": absent})
 
 

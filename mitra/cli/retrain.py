@@ -59,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Retrain and tell: 0 where a better model was written (and pushed), 1 where the champion stays."""
+    """Retrain and tell: 0 where both were judged, whichever is better; 1 where the better one couldn't be pushed."""
     if args.threads < 1:
         raise MitraError(f"--threads={args.threads} can't work; give 1 or more")
     os.nice(NICE)
@@ -97,7 +97,7 @@ def _once(args: argparse.Namespace, pipeline: Pipeline, log: Path, as_of_ms: int
         _tell(came)
     try:
         if came.artefact is None:
-            return 1
+            return 0
         if args.mlflow is not None:
             from mitra.mlflow_store import log_model  # noqa: PLC0415 - an extra
 

@@ -12,6 +12,7 @@ from mitra.history.labels import Notes
 from mitra.history.past import Past
 
 _OVERHEAD_BYTES = 900  # of the objects around the rows
+_PASSED = 64
 _NAME_BYTES = 150  # of a text that was answered, with its place by hash
 _NO_LATE: dict[int, dict[int, bytes]] = {}
 _NO_NAMES: dict[int, str] = {}
@@ -159,12 +160,25 @@ class Cache:
             self.drop(record)
 
     def trim(self) -> None:
-        """Forget the least recently used entities until the rest fits, but none that is still to be written."""
-        while self.size_bytes > self.limit_bytes and self.records:
-            oldest = next(iter(self.records.values()))
-            if oldest.since:
+        """Forget the least recently used entities until the rest fits, but none that is still to be written.
+
+        Looks at a few more than the room that is needed: those of another bucket, which are written with its own batches, may come first.
+        """
+        too_much = self.size_bytes - self.limit_bytes
+        if too_much <= 0:
+            return
+        forgotten = []
+        passed = 0
+        for record in self.records.values():
+            if too_much <= 0 or passed >= _PASSED:
                 break
-            self.drop(oldest)
+            if record.since:
+                passed += 1
+            else:
+                too_much -= record.weighed
+                forgotten.append(record)
+        for record in forgotten:
+            self.drop(record)
 
 
 def capacity(rows: int) -> int:

@@ -21,7 +21,7 @@ _Array = NDArray[np.int64]
 OPEN_FAR = 256
 """An entity with so many open rows is written at once: what is asked of open rows is asked of all of them."""
 AHEAD = 2
-"""So many times the entities that a batch touches are written with it at most, and ahead of their time while memory is short.
+"""So many times the entities that a batch touches are written with it at most.
 
 More fall due at once where many were changed at once: by a batch of a backlog, before payments came at their pace again.
 """
@@ -42,9 +42,9 @@ def write(work: Work, journal: Journal, most: int) -> None:
     dirty = shared.dirty[work.bucket]
     too_old = journal.too_old(most)
     share = max(LEAST, AHEAD * len(work.touched)) if most else None
-    short = work.cache.size_bytes > work.cache.limit_bytes
-    due = [record for record in islice(dirty.values(), share) if short or record.since <= too_old]
+    due = [record for record in islice(dirty.values(), share) if record.since <= too_old]
     chosen = {record.key: record for record in due}
+    chosen.update((record.key, record) for record in _in_the_way(work, share))
     chosen.update((record.key, record) for record in work.at_once)
     chosen.update((record.key, record) for record in _far_open(work))
     encode(work, list(chosen.values()), newest)
@@ -60,6 +60,24 @@ def write(work: Work, journal: Journal, most: int) -> None:
     needed = min((next(iter(one.values())).since for one in everyone if one), default=journal.next)
     journal.trim(needed, work.entries, work.removed)
     put(work)
+
+
+def _in_the_way(work: Work, most: int | None) -> list[Record]:
+    """Return the bucket's entities that memory is short of room for and that can't be forgotten before they are written.
+
+    They are those that weren't used for longest: another payment of theirs isn't near, and nobody else is written sooner for it.
+    """
+    found = []
+    too_much = work.cache.size_bytes - work.cache.limit_bytes
+    for record in islice(work.cache.records.values(), most):
+        if too_much <= 0:
+            break
+        if record.key in work.touched or (record.since and record.bucket != work.bucket):
+            continue
+        too_much -= record.weighed
+        if record.since:
+            found.append(record)
+    return found
 
 
 def _far_open(work: Work) -> list[Record]:

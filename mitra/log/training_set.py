@@ -4,20 +4,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
-import pyarrow as pa
 
 from mitra.errors import MitraError
 from mitra.log.names import LABELS, LOG_NAMES
 from mitra.log.reading import label_pieces, scan
 from mitra.pipeline import Pipeline
-from mitra.replay.labels import LabelPiece, read_labels
+from mitra.replay.labels import CREATE_LABELS, read_labels
 from models.tables import open_tables
 
 DECISIONS = "decisions.parquet"
 
-_SCHEMA = pa.schema([
-    ("id", pa.string()), ("value", pa.float64()), ("known_at_ms", pa.int64()), ("version", pa.int64()), ("place", pa.int64()),
-])  # fmt: skip
 # The greatest version that was known by then; of two labels with one version the first counts, as live.
 _KNOWN = """
 create table known as
@@ -72,13 +68,11 @@ def write_training_set(
         scan(connection, log, "decisions")
         left_out = ", ".join(f'"{name}"' for name in sorted(LOG_NAMES - {"decided_at"}))
         connection.execute(_SERVED.format(left_out=left_out, from_ms=from_ms, to_ms=to_ms))
-        connection.execute(
-            "create table labels (id varchar, value double, known_at_ms bigint, version bigint, place bigint)"
-        )
+        connection.execute(CREATE_LABELS)
         pieces = label_pieces(pipeline, log) if not labels else (p for path in labels for p in read_labels(path, told))
         place = 0
         for piece in pieces:
-            _insert(connection, piece, place)
+            piece.insert(connection, place)
             place += len(piece.ids)
         delay_ms = told.after_ms if label_delay_ms is None else label_delay_ms
         connection.execute(_KNOWN, {"delay": delay_ms, "known_by": known_by_ms})
@@ -91,23 +85,6 @@ def write_training_set(
         columns += [f'epoch_ms(known_at_ms) as "{told.known_at}"'] if told.known_at else []
         _write(connection, f"select {', '.join(columns)} from known order by id", output / LABELS)  # noqa: S608 - the pipeline's own names
     return TrainingSet(payments, labelled, frauds)
-
-
-def _insert(connection: duckdb.DuckDBPyConnection, piece: LabelPiece, place: int) -> None:
-    places = range(place, place + len(piece.ids))
-    table = pa.Table.from_arrays(
-        [
-            piece.ids,
-            piece.values,
-            pa.array(piece.known_at_ms, pa.int64()),
-            pa.array(piece.versions, pa.int64()),
-            places,
-        ],
-        schema=_SCHEMA,
-    )
-    connection.register("piece", table)
-    connection.execute("insert into labels select * from piece")
-    connection.unregister("piece")
 
 
 def _write(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> None:

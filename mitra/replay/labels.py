@@ -29,6 +29,14 @@ _VERSION = "version"
 """The column that says which of several labels of a transaction counts, as the field of a label's message does."""
 
 
+CREATE_LABELS = "create table labels (place bigint, id varchar, value double, known_at_ms bigint, version bigint)"
+"""DuckDB's table of labels; `place` is the order of the files, in which the first of equals counts."""
+
+_TABLE = pa.schema([
+    ("place", pa.int64()), ("id", pa.string()), ("value", pa.float64()), ("known_at_ms", pa.int64()), ("version", pa.int64()),
+])  # fmt: skip
+
+
 class FileLabel(NamedTuple):
     """A label: canonical id, 1.0 or 0.0, known-at time and version, each None where the file doesn't say."""
 
@@ -62,6 +70,15 @@ class LabelPiece:
     def rows(self) -> int:
         """The rows read, refused ones included."""
         return len(self.ids) + len(self.letters)
+
+    def insert(self, database: Any, first_place: int) -> None:
+        """Put the labels into the table of `CREATE_LABELS`, the first of them at a place."""
+        places = range(first_place, first_place + len(self.ids))
+        columns = (places, self.ids, self.values, self.known_at_ms, self.versions)
+        arrays = [pa.array(column, kind) for column, kind in zip(columns, _TABLE.types, strict=True)]
+        database.register("piece", pa.Table.from_arrays(arrays, schema=_TABLE))
+        database.execute("insert into labels select * from piece")
+        database.unregister("piece")
 
 
 def read_labels(path: Path, labels: Labels) -> Iterator[LabelPiece]:

@@ -20,7 +20,7 @@ from mitra.errors import MitraError
 from mitra.pipeline import Pipeline
 from mitra.replay.files import Piece, read_events
 from mitra.replay.ids import id_type_of, with_id_type
-from mitra.replay.labels import LabelPiece, read_labels
+from mitra.replay.labels import CREATE_LABELS, LabelPiece, read_labels
 from mitra.replay.prepared import SUMMARY_FILE, PreparedInput, PreparedWriter, Summary
 from mitra.schema import EventType
 
@@ -40,13 +40,10 @@ _ROWS = pa.schema([
     ("place", pa.int64()), ("kind", pa.uint8()), ("space", pa.uint8()), ("id", pa.string()), ("number", pa.int64()), ("time_ms", pa.int64()),
     ("payload", pa.binary()), ("content_hash", pa.int64()),
 ])  # fmt: skip
-_LABELS = pa.schema([
-    ("place", pa.int64()), ("id", pa.string()), ("value", pa.float64()), ("known_at_ms", pa.int64()), ("version", pa.int64()),
-])  # fmt: skip
 
-_CREATE = """
+_CREATE = f"""
 create table rows (place bigint, kind utinyint, space utinyint, id varchar, number bigint, time_ms bigint, payload blob, content_hash bigint);
-create table labels (place bigint, id varchar, value double, known_at_ms bigint, version bigint);
+{CREATE_LABELS};
 """
 # Which content of an id came first is known here, whatever the parallelism: the later ones are no events.
 _FIRST = """
@@ -229,7 +226,9 @@ class _Preparation:
             pa.array([event.payload for event in events], pa.binary()),
             pa.array([event.content_hash for event in events], pa.int64()),
         ]
-        self._load("rows", pa.Table.from_arrays(columns, schema=_ROWS))
+        self._database.register("piece", pa.Table.from_arrays(columns, schema=_ROWS))
+        self._database.execute("insert into rows select * from piece")
+        self._database.unregister("piece")
 
     def _space(self, kind: int) -> int:
         """Return the first of the types that ids are told apart in: a decision's id stands for one event of all decided types."""
@@ -239,11 +238,6 @@ class _Preparation:
         """Return the places of the next rows in the order of the input: what decides between equals."""
         self._read += count
         return pa.array(range(self._read - count, self._read), pa.int64())
-
-    def _load(self, table: str, piece: Any) -> None:
-        self._database.register("piece", piece)
-        self._database.execute(f"insert into {table} select * from piece")  # noqa: S608 - the tables are named here
-        self._database.unregister("piece")
 
     def read_labels(self, paths: Sequence[Path], delay_ms: int | None, letters_path: Path) -> int:
         """Read files of labels; return how long after its transaction a label without a time is known."""
@@ -273,15 +267,9 @@ class _Preparation:
 
     def take_labels(self, piece: LabelPiece) -> int:
         """Put labels into their table; return how many don't say when they became known."""
-        columns = [
-            self._places(len(piece.ids)),
-            pa.array(piece.ids, pa.string()),
-            pa.array(piece.values, pa.float64()),
-            pa.array(piece.known_at_ms, pa.int64()),
-            pa.array(piece.versions, pa.int64()),
-        ]
-        self._load("labels", pa.Table.from_arrays(columns, schema=_LABELS))
-        return int(columns[3].null_count)
+        piece.insert(self._database, self._read)
+        self._read += len(piece.ids)
+        return piece.known_at_ms.count(None)
 
     def write(self, delay_ms: int, batch_rows: int) -> PreparedInput:
         """Sort, join and write the batches."""

@@ -68,7 +68,10 @@ def retrain_once(
     if told is None:
         raise MitraError(f"pipeline {pipeline.name} has no section labels, so what is a fraud is not known; add it")
     monitoring = pipeline.monitoring or Monitoring(matured_ms=told.after_ms)
-    train_span, test = spans(as_of_ms, monitoring.matured_ms, settings.train_ms, settings.test_ms)
+    train_span, test = spans(
+        as_of_ms, monitoring.matured_ms, settings.train_ms, settings.test_ms,
+        None if champion is None else champion.manifest.training,
+    )  # fmt: skip
     version = f"{show_time(test.to_ms - 1)[:10]}-{as_of_ms // 1000:x}"
     target = settings.models / f"{pipeline.name}-{version}"
     check_replaceable(target, overwrite=False)

@@ -149,6 +149,34 @@ def test_short_memory_makes_entities_be_written_early_and_none_is_lost():
         assert feed(again, store, [payment(600 + n, START + 1000)], key=f"c{n}").values[0, 1] == 4.0
 
 
+def test_short_memory_costs_one_write_for_each_that_is_forgotten_and_none_for_who_is_busy():
+    history, store = History(plan_of(*EVER), cache_bytes=250_000, journal_events=100_000), Counting()
+    for n in range(1_000):
+        feed(history, store, [payment(2 * n, START + n)])
+        feed(history, store, [payment(2 * n + 1, START + n)], key=f"c{n % 200}")
+    assert store.writes[HEADER] == 1_000 // 256, "the busy one is never the least recently used, but has many open rows"
+    assert sum(count for key, count in store.writes.items() if key.startswith("customer\0")) <= 1_000
+    held = [record for record in history._shared.cache.records.values() if record.since]
+    assert len(held) > 10, "what memory has room for stays to be written"
+    assert history._shared.cache.size_bytes < 1.2 * 250_000
+
+
+def test_short_memory_is_made_room_in_by_each_bucket_for_its_own_and_another_ones_are_passed():
+    history = History(plan_of(*EVER), cache_bytes=40_000, journal_events=100_000)
+    silent, busy = MemoryStore(), MemoryStore()
+    silent_keys = [f"s{n}" for n in range(15)]
+    for n, key in enumerate(silent_keys):
+        history.process(1, silent, columns([payment(n, START + n)]), touches([(0, 0, key)]), None, 0)
+    for n in range(1_000):
+        feed(history, busy, [payment(n, START + n)], key=f"c{n % 200}")
+    cache = history._shared.cache
+    assert {f"customer\0{key}" for key in silent_keys} <= set(cache.records), "nobody else can write them"
+    assert cache.size_bytes < 1.2 * 40_000
+    for n, key in enumerate(silent_keys):
+        found = history.process(1, silent, columns([payment(100 + n, START + 100)]), touches([(0, 0, key)]), None, 0)
+        assert found.values[0, 1] == 2.0
+
+
 def test_a_failed_batch_leaves_what_the_journal_says():
     class Broken(MemoryStore):
         broken = False

@@ -24,9 +24,11 @@ from mitra.pipeline import Pipeline, load_pipeline
 from mitra.retrain.settings import Retraining
 from mitra.retrain.watch import Watch
 from models.artefact import load_model
+from models.errors import TrainingError
+from models.manifest import Training, Window
 from models.parameters import DEFAULTS
 from models.retraining import spans
-from models.windows import parse_span
+from models.windows import Span, parse_span
 from tests.factories.control_topics import MemoryTopics
 from tests.factories.models import tiny_model
 from tests.factories.replays import DAY_MS, START_MS, replayed
@@ -110,8 +112,8 @@ def test_a_better_model_ships_with_all_that_was_done(
     assert model.manifest.training is not None
     assert model.manifest.training.test is not None
     span, test = model.manifest.training.train, model.manifest.training.test
-    assert (span.from_ms, span.to_ms) == (START_MS + 6 * DAY_MS, START_MS + 24 * DAY_MS), (
-        "what ships has seen the test days"
+    assert (span.from_ms, span.to_ms) == (START_MS + 10 * DAY_MS, START_MS + 24 * DAY_MS), (
+        "what ships has seen the test days, and no more days than what was judged"
     )
     assert (test.from_ms, test.to_ms) == (START_MS + 20 * DAY_MS, START_MS + 24 * DAY_MS)
     about = model.manifest.metrics["retraining"]
@@ -125,7 +127,7 @@ def test_one_that_is_not_better_by_the_margin_does_not(
 ) -> None:
     pipeline.write_text(PIPELINE.replace("percent: 10", "margin: 0.99"), encoding="utf-8")
     status, found = retrain(pipeline, capsys, "--no-push", "--champion", str(poor))
-    assert (status, found["better"], found["artefact"]) == (1, False, None)
+    assert (status, found["better"], found["artefact"]) == (0, False, None)
     assert not (pipeline.parent / "models").exists()
 
 
@@ -189,6 +191,38 @@ def test_the_windows_end_with_the_last_day_whose_labels_have_matured() -> None:
     train, test = spans(as_of, 2 * DAY_MS, 14 * DAY_MS, 4 * DAY_MS)
     assert (test.from_ms, test.to_ms) == (START_MS + 20 * DAY_MS, START_MS + 24 * DAY_MS)
     assert (train.from_ms, train.to_ms) == (START_MS + 6 * DAY_MS, START_MS + 20 * DAY_MS)
+
+
+def test_the_champion_is_not_judged_by_what_it_learnt_from() -> None:
+    as_of = START_MS + 26 * DAY_MS + 1
+    learnt = Training("shop", Window(START_MS, START_MS + 22 * DAY_MS + 1, 100, 9))
+    train, test = spans(as_of, 2 * DAY_MS, 14 * DAY_MS, 4 * DAY_MS, learnt)
+    assert (test.from_ms, test.to_ms) == (START_MS + 22 * DAY_MS + 1, START_MS + 24 * DAY_MS)
+    assert (train.from_ms, train.to_ms) == (START_MS + 8 * DAY_MS + 1, test.from_ms)
+    long_ago = Training("shop", Window(START_MS, START_MS + 3 * DAY_MS, 100, 9))
+    assert spans(as_of, 2 * DAY_MS, 14 * DAY_MS, 4 * DAY_MS, long_ago) == spans(
+        as_of, 2 * DAY_MS, 14 * DAY_MS, 4 * DAY_MS
+    )
+    too_new = Training("shop", Window(START_MS, START_MS + 24 * DAY_MS, 100, 9))
+    with pytest.raises(
+        TrainingError, match=r"learnt from payments up to 2024-01-25, and .* retrain from 2024-01-28 on"
+    ):
+        spans(as_of, 2 * DAY_MS, 14 * DAY_MS, 4 * DAY_MS, too_new)
+    assert spans(START_MS + 27 * DAY_MS, 2 * DAY_MS, 14 * DAY_MS, 4 * DAY_MS, too_new)[1] == Span(
+        START_MS + 24 * DAY_MS, START_MS + 25 * DAY_MS
+    )
+
+
+def test_one_that_learnt_all_the_champion_did_and_no_more_is_not_better(
+    pipeline: Path, poor: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, shipped = retrain(pipeline, capsys, "--no-push", "--champion", str(poor))
+    champion = ("--champion", str(shipped["artefact"]), "--no-push")
+    labels = str(pipeline.parent / "labels.parquet")
+    assert main(["retrain", str(pipeline), "--labels", labels, "--as-of", AS_OF, *champion]) == 1
+    assert "the champion learnt from payments up to 2024-01-25" in capsys.readouterr().err
+    assert main(["retrain", str(pipeline), "--labels", labels, "--as-of", "2024-01-28T12:00:00Z", *champion]) == 0
+    assert "the champion stays" in capsys.readouterr().out
 
 
 def test_under_watch_it_is_time_on_an_alarm_and_by_schedule_and_not_too_soon() -> None:
