@@ -32,6 +32,8 @@ from mitra.topics import topics_client
 ROOT = Path(__file__).resolve().parent.parent
 DAY_MS = 86_400_000
 PRELOAD_DAYS = 30
+BACKLOG_RATE = 1_000
+"""How fast the payments of a backlog came. Had they all one time, windows of a minute would hold as much as those of a month."""
 _KAFKA = {"log.retention.ms": "86400000", "log.retention.bytes": "-1"}
 
 
@@ -80,6 +82,7 @@ class Rig(Running):
         self.job: LocalJob | ClusterJob
         self._stack = ExitStack()
         self._runs = 0
+        self._newest_ms = 0.0
 
     def _start(self) -> None:
         folder = self._folder = Path(self._stack.enter_context(TemporaryDirectory(prefix="mitra-bench-")))
@@ -195,7 +198,20 @@ class Rig(Running):
         found["cpu_us_per_payment"] = {name: round(u["cpu_s"] / count * 1e6, 1) for name, u in usage.items()}
         found["usage"] = usage
         found["state_bytes"] = self.state_bytes()
+        self._newest_ms = time.time() * 1000
         return found
+
+    def backlog(self, count: int, **options: Any) -> dict[str, Any]:
+        """Let the job catch up with payments that came at `BACKLOG_RATE` while it was away, up to now.
+
+        Waits until no payment that was sent before is newer than the first of them.
+        """
+        step_ms = 1000 / BACKLOG_RATE
+        wait_s = (self._newest_ms + count * step_ms) / 1000 - time.time()
+        if wait_s > 0:
+            print(f"  waiting {wait_s:.0f} s: the backlog is of payments newer than all before", flush=True)
+            time.sleep(wait_s)
+        return self.load(count, None, start_ms=time.time() * 1000 - count * step_ms, step_ms=step_ms, **options)
 
     @property
     def _processes(self) -> dict[str, int]:

@@ -52,7 +52,7 @@ GOVERN_KEY = 0
 """The one key of govern's state."""
 
 
-def build(env: StreamExecutionEnvironment, blueprint: Blueprint, history_cache_bytes: int) -> Uids:
+def build(env: StreamExecutionEnvironment, blueprint: Blueprint) -> Uids:
     """Build the live job into `env`; its parallelism must be set. Returns the uids of its operators."""
     env.set_max_parallelism(MAX_PARALLELISM)
     tables = StreamTableEnvironment.create(env)
@@ -75,9 +75,7 @@ def build(env: StreamExecutionEnvironment, blueprint: Blueprint, history_cache_b
     if blueprint.pipeline.graph is not None:
         routed, asked = split(tables, uids, routed)
     told = _told(tables, uids, "history", HISTORY, "message", message_type())
-    answered = keyed(_union(routed, told), _BYTES()).process(
-        HistoryOperator(blueprint, history_cache_bytes, JOURNAL_EVENTS), message_type()
-    )
+    answered = keyed(_union(routed, told), _BYTES()).process(HistoryOperator(blueprint, JOURNAL_EVENTS), message_type())
     _name(uids, f"history-of-{buckets}", answered)
     if asked is not None:
         answered = _union(answered, look_up(env, asked, blueprint.pipeline, uids))

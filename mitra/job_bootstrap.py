@@ -50,9 +50,7 @@ def build(env: StreamExecutionEnvironment, blueprint: Blueprint, spec: Bootstrap
     bytes_type = Types.PRIMITIVE_ARRAY(Types.BYTE())
     numbers = DataStream(env._j_stream_execution_environment.socketTextStream("127.0.0.1", spec.port))
     routed = numbers.flat_map(ReplayIntakeOperator(blueprint, spec.prepared), message_type()).set_parallelism(1)
-    answered = keyed(routed, bytes_type).process(
-        HistoryOperator(blueprint, spec.local.cache_bytes, JOURNAL_EVENTS), message_type()
-    )
+    answered = keyed(routed, bytes_type).process(HistoryOperator(blueprint, JOURNAL_EVENTS), message_type())
     answered.uid(f"history-of-{buckets}")
     decided = keyed(answered, bytes_type).process(BootstrapDecideOperator(blueprint), bytes_type)
     decided.uid(f"decide-of-{buckets}")

@@ -24,7 +24,7 @@ from mitra.pipeline import load_pipeline
 
 
 class LocalSpec(msgspec.Struct):
-    """What one local run is: paths are absolute texts, sizes in bytes. `settings` win over flink-conf.yaml; null unsets."""
+    """What one local run is: paths are absolute texts. `settings` win over flink-conf.yaml; null unsets."""
 
     pipeline: str
     bootstrap: str | None = None
@@ -32,7 +32,6 @@ class LocalSpec(msgspec.Struct):
     parallelism: int = 1
     checkpoints: str | None = None
     restore: str | None = None
-    cache_bytes: int = 256 << 20
     settings: dict[str, str | None] = {}
 
 
@@ -71,7 +70,7 @@ def main(argument: str) -> int:
     pipeline = load_pipeline(spec.pipeline, spec.bootstrap)
     blueprint = Blueprint.of(pipeline, None if spec.model is None else Path(spec.model))
     env = configure(spec)
-    build(env, begin(blueprint, fresh=spec.restore is None), spec.cache_bytes)
+    build(env, begin(blueprint, fresh=spec.restore is None))
     client = env.execute_async(pipeline.name)
     print(f"job {client.get_job_id()} submitted", flush=True)
     finished = client.get_job_execution_result()

@@ -46,7 +46,7 @@ def build(env: StreamExecutionEnvironment, blueprint: Blueprint, spec: ReplaySpe
     bytes_type = Types.PRIMITIVE_ARRAY(Types.BYTE())
     numbers = env.from_collection(list(range(batches + 1)), Types.INT()).set_parallelism(1)
     routed = numbers.flat_map(ReplayIntakeOperator(blueprint, spec.prepared), message_type()).set_parallelism(1)
-    histories = HistoryOperator(blueprint.untold(), spec.local.cache_bytes, 0)
+    histories = HistoryOperator(blueprint.untold(), 0)
     answered = keyed(routed, bytes_type).process(histories, message_type())
     decided = keyed(answered, bytes_type).process(ReplayDecideOperator(blueprint), bytes_type)
     discard(decided.flat_map(ReplayWriteOperator(spec.frames), Types.INT()).set_parallelism(1))

@@ -66,10 +66,14 @@ class LaneTime(msgspec.Struct, array_like=True):
 
 
 class LabelBatch(msgspec.Struct, array_like=True):
-    """Labels on their way to one history bucket: the event they judge, what it was judged and when that became known."""
+    """Labels on their way to one history bucket: the event they judge, what it was judged and when that became known.
+
+    `names` says what the numbers in `entities` are places in: the labels may lie in state over an upgrade that has other entities.
+    """
 
     lane: int
     clock_ms: int
+    names: list[str]
     entities: bytes
     keys: list[str]
     id_hashes: bytes

@@ -68,12 +68,14 @@ class Job:
 
     `buckets` cuts each stage's state. It is fixed for the life of the state and bounds the parallelism: a power of two.
     `lanes` is the parallelism of the source; a lane keeps the order of its Kafka partitions. `batch_ms` is how long records
-    wait to share a call. `decision_memory_ms`: how long a duplicate is answered with the first decision.
+    wait to share a call. `cache_mb`: how much of entities each history subtask keeps in memory between batches.
+    `decision_memory_ms`: how long a duplicate is answered with the first decision.
     """
 
     buckets: int = 8
     lanes: int = 1
     batch_ms: int = 4
+    cache_mb: int = 512
     decision_memory_ms: int = 7 * DAY_MS
     start: Start = "earliest"
     include_features: bool = False

@@ -359,6 +359,7 @@ def _job(section: Section) -> Job:
         buckets=_power_of_two(section, "buckets", standard.buckets),
         lanes=_power_of_two(section, "lanes", standard.lanes),
         batch_ms=section.duration_ms("batch", standard.batch_ms, 1, 1_000),
+        cache_mb=section.integer("cache_mb", standard.cache_mb, 16, 1_000_000),
         decision_memory_ms=section.duration_ms("decision_memory", standard.decision_memory_ms, 60_000, YEAR_MS),
         start=cast(Start, section.choice("start", ("earliest", "latest", "committed"), standard.start)),
         include_features=section.boolean("include_features", standard.include_features),

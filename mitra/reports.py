@@ -203,19 +203,23 @@ def outcome_notes(outcomes: Iterable[Outcome], entities: Sequence[Entity]) -> It
                 )
 
 
-def note_batches(notes: Iterable[LabelNote], buckets: int, lane: Lane) -> list[tuple[int, LabelBatch]]:
+def note_batches(
+    notes: Iterable[LabelNote], entities: Sequence[Entity], buckets: int, lane: Lane
+) -> list[tuple[int, LabelBatch]]:
     """Return the message to each history bucket that has labels to note."""
+    names = [entity.name for entity in entities]
     by_bucket: dict[int, list[LabelNote]] = {}
     for note in notes:
         by_bucket.setdefault(text_hash(note.key) % buckets, []).append(note)
-    return [(bucket, _label_batch(found, lane)) for bucket, found in by_bucket.items()]
+    return [(bucket, _label_batch(found, names, lane)) for bucket, found in by_bucket.items()]
 
 
-def _label_batch(notes: list[LabelNote], lane: Lane) -> LabelBatch:
+def _label_batch(notes: list[LabelNote], names: list[str], lane: Lane) -> LabelBatch:
     entities, keys, id_hashes, times_ms, values, known_at_ms, versions = zip(*notes, strict=True)
     return LabelBatch(
         lane=lane.number,
         clock_ms=lane.clock_ms,
+        names=names,
         entities=bytes(entities),
         keys=list(keys),
         id_hashes=np.array(id_hashes, dtype=np.int64).tobytes(),

@@ -76,16 +76,17 @@ def retrain(
     `champion_data` has the same rows with the features of the champion. Raises TrainingError where there is too little to
     train or test on.
     """
-    assert order.test is not None, "there is nothing to judge by without a test window"
+    test = order.test
+    assert test is not None, "there is nothing to judge by without a test window"
     order = replace(order, known_by_ms=as_of_ms)
     first = train(data, order, progress)
     tested = first.manifest.metrics["test"]
     found = {name: float(tested["auc_roc" if name == "auc" else name]) for name in ("average_precision", "auc")}
-    held = None if champion is None or champion_data is None else _measured(champion, champion_data, order.test)
+    held = None if champion is None or champion_data is None else _measured(champion, champion_data, test)
     judged = Judged(int(tested["rows"]), int(tested["frauds"]), found, held)
     if not judged.is_better(margin):
         return Retrained(judged, None)
-    shipped = Span(order.train.from_ms + order.test.to_ms - order.test.from_ms, order.test.to_ms)
+    shipped = Span(order.train.from_ms + test.to_ms - test.from_ms, test.to_ms)
     last = train(data, replace(order, train=shipped, test=None), progress)
     metrics: dict[str, Any] = {"test": tested, **last.manifest.metrics}
     assert first.manifest.training is not None

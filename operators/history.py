@@ -16,19 +16,18 @@ from operators.subtask import subtask_of
 class HistoryOperator(KeyedProcessFunction):
     """Answers the aggregates of the entities that a batch touches."""
 
-    def __init__(self, blueprint: Blueprint, cache_bytes: int, journal_events: int) -> None:
+    def __init__(self, blueprint: Blueprint, journal_events: int) -> None:
         """Take what the stage is compiled from, in `open`."""
         self._blueprint = blueprint
-        self._cache_bytes = cache_bytes
         self._journal_events = journal_events
 
     def open(self, runtime_context: RuntimeContext) -> None:
         """Compile the stage and its kernels."""
-        self._stage = HistoryStage(
-            self._blueprint, self._cache_bytes, subtask=subtask_of(runtime_context), journal_events=self._journal_events
-        )
+        blueprint, subtask = self._blueprint, subtask_of(runtime_context)
+        cache_bytes = blueprint.pipeline.job.cache_mb << 20
+        self._stage = HistoryStage(blueprint, cache_bytes, subtask=subtask, journal_events=self._journal_events)
         self._stage.warm_up()
-        keys = spread_keys(self._blueprint.pipeline.job.buckets)
+        keys = spread_keys(blueprint.pipeline.job.buckets)
         self._keys = keys
         self._bucket_of = {key: bucket for bucket, key in enumerate(keys)}
         self._store = FlinkStore(runtime_context, "histories")

@@ -26,7 +26,7 @@ def main(argument: str) -> None:
     env.set_parallelism(spec.parallelism)
     # Never pipeline.jars: set in code, it would replace the jar with Flink's own Python operators.
     env.add_jars(*(jar.as_uri() for jar in jars("flink")))
-    build(env, begin(blueprint, fresh=spec.fresh), spec.cache_bytes)
+    build(env, begin(blueprint, fresh=spec.fresh))
     env.execute_async(pipeline.name)
 
 

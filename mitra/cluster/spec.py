@@ -4,12 +4,11 @@ import msgspec
 
 
 class SubmitSpec(msgspec.Struct):
-    """The job to build: paths are absolute texts, sizes in bytes. `cache_bytes` is for each history subtask."""
+    """The job to build: paths are absolute texts."""
 
     pipeline: str
     bootstrap: str | None = None
     model: str | None = None
     parallelism: int = 1
-    cache_bytes: int = 256 << 20
     fresh: bool = True
     """Whether the job starts without state."""

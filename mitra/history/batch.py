@@ -81,6 +81,17 @@ class LabelNotes:
     known_at_ms: NDArray[np.int64]
     version: NDArray[np.int64]
 
+    def by_name(self, names: Sequence[str], entities: Sequence[str]) -> "LabelNotes":
+        """Return those of `entities`, numbered by them, where `names` are what the numbers here stand for."""
+        if names == entities:
+            return self
+        number_of = np.array([entities.index(name) if name in entities else -1 for name in names], np.int64)
+        numbers = number_of[self.entity]
+        kept = np.flatnonzero(numbers >= 0)
+        found = self.some(kept.tolist())
+        found.entity = numbers[kept].astype(np.uint8)
+        return found
+
     def some(self, places: Sequence[int]) -> "LabelNotes":
         """Return those at `places`."""
         return LabelNotes(

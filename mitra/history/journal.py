@@ -10,7 +10,6 @@ from collections.abc import Sequence
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from mitra.errors import MitraError
 from mitra.hashing import text_hash
@@ -170,13 +169,12 @@ def batch_of(
     rows = np.frombuffer(entry.touch_events, np.int32)
     kept = np.flatnonzero(touched >= 0)
     touches = Touches(touched[kept].astype(np.uint8), rows[kept], [entry.keys[i] for i in kept.tolist()])
-    return events, touches, None if entry.labels is None else _labels_of(entry.labels, number_of)
+    return events, touches, None if entry.labels is None else _labels_of(entry.labels).by_name(entry.entities, entities)
 
 
-def _labels_of(labels: _Labels, number_of: NDArray[np.int64]) -> LabelNotes:
-    entities = number_of[np.frombuffer(labels.entities, np.uint8)]
-    noted = LabelNotes(
-        entity=np.maximum(entities, 0).astype(np.uint8),
+def _labels_of(labels: _Labels) -> LabelNotes:
+    return LabelNotes(
+        entity=np.frombuffer(labels.entities, np.uint8),
         key=labels.keys,
         id_hash=np.frombuffer(labels.ids, np.int64),
         event_time_ms=np.frombuffer(labels.times_ms, np.int64),
@@ -184,4 +182,3 @@ def _labels_of(labels: _Labels, number_of: NDArray[np.int64]) -> LabelNotes:
         known_at_ms=np.frombuffer(labels.known_at_ms, np.int64),
         version=np.frombuffer(labels.versions, np.int64),
     )
-    return noted.some(np.flatnonzero(entities >= 0).tolist())

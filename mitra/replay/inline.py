@@ -21,8 +21,6 @@ from mitra.stages.history import HistoryStage
 if TYPE_CHECKING:
     from control_stream import LiveSet
 
-CACHE_BYTES = 256 << 20
-
 
 def inline_pipeline(pipeline: Pipeline) -> Pipeline:
     """Return a pipeline cut into one bucket, without its model: what is asked for are features."""
@@ -41,7 +39,7 @@ def replay_inline(
     """
     blueprint = Blueprint(inline_pipeline(pipeline), live=live)
     intake = ReplayIntake(blueprint, folder)
-    history, decide = HistoryStage(blueprint.untold(), CACHE_BYTES), DecideStage(blueprint)
+    history, decide = HistoryStage(blueprint.untold(), blueprint.pipeline.job.cache_mb << 20), DecideStage(blueprint)
     store, state = MemoryStore(), State(MemoryStore(), MemoryStore(), MemoryStore(), MemoryStore())
     prepared = PreparedInput.open(folder)
     for number in range(prepared.batches):

@@ -47,6 +47,7 @@ class ReplayIntake:
         self._clock = clock
         self._input = PreparedInput.open(folder)
         self._buckets = pipeline.job.buckets
+        self._entities = pipeline.entities
         self._router = Router(pipeline.events, pipeline.entities, blueprint.layout, self._buckets)
         self._readers = [readers_of(event, pipeline.entities) for event in pipeline.events]
         self._labels = pipeline.labels
@@ -65,7 +66,7 @@ class ReplayIntake:
             return
         batch = self._input.batch(number)
         # A batch of a quiet input spans weeks, so labels go first: a later event of the same batch may already count them.
-        for bucket, labels in note_batches(self._notes(batch), self._buckets, self._lane):
+        for bucket, labels in note_batches(self._notes(batch), self._entities, self._buckets, self._lane):
             yield bucket, encode(labels)
         # Where the monitor is to know them, they wait in decide: its windows end with payments, and labels count till then.
         for bucket, reports in report_batches(self._reports(batch), self._buckets) if self._monitored else ():

@@ -110,7 +110,7 @@ class HistoryStage:
             if isinstance(message, EventBatch):
                 yield from self._events(bucket, store, self._form.read(message, store))
             elif isinstance(message, LabelBatch):
-                lanes, notes = self._lanes[bucket], _label_notes(message)
+                lanes, notes = self._lanes[bucket], _label_notes(message, self._entities)
                 lanes.labels(message.lane, message.clock_ms)
                 self._history.process(bucket, store, self._no_events, self._no_touches, notes, lanes.least_ms())
             elif isinstance(message, LaneTime):
@@ -308,7 +308,7 @@ def _events(batch: EventBatch) -> Events:
     )
 
 
-def _label_notes(batch: LabelBatch) -> LabelNotes:
+def _label_notes(batch: LabelBatch, entities: list[str]) -> LabelNotes:
     return LabelNotes(
         entity=np.frombuffer(batch.entities, dtype=np.uint8),
         key=batch.keys,
@@ -317,7 +317,7 @@ def _label_notes(batch: LabelBatch) -> LabelNotes:
         value=np.frombuffer(batch.values, dtype=np.float64),
         known_at_ms=np.frombuffer(batch.known_at_ms, dtype=np.int64),
         version=np.frombuffer(batch.versions, dtype=np.int64),
-    )
+    ).by_name(batch.names, entities)
 
 
 def split_parts(

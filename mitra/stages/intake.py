@@ -167,7 +167,8 @@ class Intake:
         lagging = batch.lagging(int(now_ms))
         for bucket, routed in self._router.route(lane, events, sources, now_ms, lane.revision, lagging):
             yield bucket, encode(routed)
-        for bucket, labels in note_batches(outcome_notes(batch.outcomes, self._entities), self._buckets, lane):
+        notes = outcome_notes(batch.outcomes, self._entities)
+        for bucket, labels in note_batches(notes, self._entities, self._buckets, lane):
             yield bucket, encode(labels)
         for bucket, reports in report_batches(batch.reports, self._buckets):
             yield bucket, encode(reports)

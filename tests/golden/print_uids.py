@@ -22,7 +22,7 @@ def uids_of(path: str) -> dict[str, list[object]]:
     env = StreamExecutionEnvironment.get_execution_environment(configuration)
     env.set_parallelism(2)
     env.add_jars(*(jar.as_uri() for jar in jars("flink")))
-    given = build(env, Blueprint(load_pipeline(path)), 1 << 20).given
+    given = build(env, Blueprint(load_pipeline(path))).given
     nodes = env._j_stream_execution_environment.getStreamGraph(False).getStreamNodes().toArray()
     return {"given": given, "operators": [[node.getTransformationUID(), node.getOperatorName()] for node in nodes]}
 

@@ -85,6 +85,7 @@ EVENTS = EventBatch(
 LABELS = LabelBatch(
     lane=0,
     clock_ms=1_700_000_000_000,
+    names=["customer", "terminal"],
     entities=bytes((0, 1)),
     keys=["c1", "t1"],
     id_hashes=i8(-5, -5),

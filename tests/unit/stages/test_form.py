@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from mitra.form import Form, UnknownFormError
@@ -12,10 +13,13 @@ from mitra.history import MemoryStore
 from mitra.lane import Lane
 from mitra.messages import EventBatch
 from mitra.pipeline import Pipeline, load_pipeline
+from mitra.reports import Outcome
 from tests.factories.stages import ENTITIES, LAYOUT, LOGIN, PAYMENT, payment, router, sources
 from tests.factories.wired import WiredJob
 
 START_MS = 1_780_000_000_000
+JUDGED = 3
+"""So many payments before."""
 PIPELINE = """
 name: upgraded
 events:
@@ -30,6 +34,7 @@ events:
     time: at
     fields: {id: string, at: time, customer: string, device: string, tries: integer}
 entities: {customer: customer, shop: shop}
+labels: {id: id, label: fraud}
 profiles:
   account:
     by: customer
@@ -42,6 +47,7 @@ features:
   tries: sum(tries, by=customer, over="1d", event=login)
   device: previous(device, by=customer, event=login)
   count: count(by=customer, over="1d", event=payment)
+  frauds: sum(fraud, by=customer, over="1d")
   at_shop: sum(amount, by=shop, over="1d")
 job: {include_features: true, buckets: 2, lanes: 1}
 """
@@ -75,7 +81,7 @@ def loaded(folder: Path, text: str) -> Pipeline:
 
 
 def events(first: int, count: int) -> list[tuple[str, bytes]]:
-    """Return payments, and before each a login and a profile of its customer."""
+    """Return payments, and before each a login and a profile of its customer, and how one was judged that came before."""
     made: list[tuple[str, dict[str, Any]]] = []
     for number in range(first, first + count):
         at, customer = START_MS + 1_000 * number, f"c{number % 3}"
@@ -84,6 +90,13 @@ def events(first: int, count: int) -> list[tuple[str, bytes]]:
             ("login", {"id": f"l{number}", "at": at + 1, "customer": customer, "device": f"d{number}", "tries": number}),
             ("payment", {"id": f"p{number}", "at": at + 2, "customer": customer, "shop": f"m{number % 2}", "amount": 1.5 * number}),
         ]  # fmt: skip
+        if number >= JUDGED:
+            past = number - JUDGED
+            entities = {"customer": f"c{past % 3}", "shop": f"m{past % 2}"}
+            judged = Outcome(
+                f"p{past}", 1.0, at, 1, "", at - 1_000 * JUDGED + 2, "allow", None, None, None, 0, entities
+            )
+            made.append(("outcomes", msgspec.to_builtins(judged)))
     return [(f"upgraded.{name}", json.dumps(event).encode()) for name, event in made]
 
 
@@ -112,12 +125,13 @@ def test_what_is_under_way_over_an_upgrade_is_answered_as_if_it_had_come_before(
     assert served(upgraded[0], common) == {}
     of_those = [served(one, common) for one in (whole, upgraded[1])]
     assert of_those[1] == {f"p{number}": of_those[0][f"p{number}"] for number in range(4, 10)}
-    known = {event.topic for event in after.events}
+    known = {event.topic for event in after.events} | {after.topics.outcomes}
     for job in upgraded:
         job.decisions.clear()
         job.read(now_ms + 3, [one for one in events(10, 5) if one[0] in known])
     later = [served(one, set(after.features)) for one in upgraded]
     assert len(later[0]) == 5
+    assert any(features["frauds"] for features in later[0].values())
     assert later[1] == later[0]
     assert not [letter for job in upgraded for letter in job.letters]
 

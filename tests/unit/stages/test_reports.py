@@ -156,7 +156,7 @@ def test_a_label_is_noted_with_every_entity_of_its_payment() -> None:
     outcome = outcome_of("tx", 1.0, 5000, 2, "", RECORD)
     gone = outcome_of("ty", 0.0, 6000, 1, "", RECORD)
     gone.entities = {"no longer an entity": "x"}
-    batches = dict(note_batches(outcome_notes([outcome, gone], ENTITIES), 8, Lane(0)))
+    batches = dict(note_batches(outcome_notes([outcome, gone], ENTITIES), ENTITIES, 8, Lane(0)))
     found = {
         (entity, key): bucket
         for bucket, batch in batches.items()
