@@ -5,6 +5,7 @@ A real Kafka, the job and the load share this machine. Histories are filled by t
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from bench.report import commit, machine, workload, write, write_page
@@ -34,6 +35,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__, allow_abbrev=False)
     parser.add_argument("--quick", action="store_true", help="short runs, few histories: to see that all works")
     parser.add_argument("--only", metavar="NAMES", help=f"some of {','.join(SCENARIOS)}")
+    parser.add_argument("--seconds", type=float, metavar="N", help="of a run at a fixed rate, behind its warm-up (300)")
     parser.add_argument("--preload", type=int, metavar="N", help=f"payments in the histories ({PRELOAD:,})")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the filled histories here, or start from them")
     parser.add_argument(
@@ -52,6 +54,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     unknown = [name for name in args.only if name not in SCENARIOS]
     if unknown:
         parser.error(f"no scenario {', '.join(unknown)}; there are {', '.join(SCENARIOS)}")
+    if args.seconds is not None and args.seconds <= 0:
+        parser.error(f"--seconds={args.seconds:g} measures nothing; give more than 0")
     if not args.log and any(SCENARIOS[name].reads_log for name in args.only):
         parser.error(
             f"{', '.join(name for name in args.only if SCENARIOS[name].reads_log)} reads the job's log: add --log"
@@ -66,6 +70,8 @@ def main() -> int:
         write_page()
         return 0
     lengths = QUICK if args.quick else Lengths()
+    if args.seconds is not None:
+        lengths = replace(lengths, fixed_s=args.seconds)
     preload = args.preload if args.preload is not None else QUICK_PRELOAD if args.quick else PRELOAD
     settings = dict(args.set)
     lost = 0

@@ -7,10 +7,13 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import Popen
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from bench.usage import Watch
 
 ROOT = Path(__file__).resolve().parent.parent
 PIPELINE = ROOT / "examples" / "handbook" / "pipeline.yaml"
@@ -68,13 +71,24 @@ def options(name: str, about: str | None) -> argparse.Namespace:
     return parser.parse_args()
 
 
-def replay(files: Files, output: Path, *extra: str) -> float:
-    """Run `mitra replay` over `files` into the folder `output`; return the seconds of the whole command."""
+@dataclass(frozen=True)
+class Replayed:
+    """What a replay took: the seconds of the whole command, and the resident memory of all its processes at its highest."""
+
+    seconds: float
+    peak_mb: float
+
+
+def replay(files: Files, output: Path, *extra: str) -> Replayed:
+    """Run `mitra replay` over `files` into the folder `output`."""
     command = [sys.executable, "-m", "mitra.cli", "replay", str(PIPELINE), "--transactions", str(files.transactions)]
     command += ["--labels", str(files.labels), "--label-delay", LABEL_DELAY, "--output", str(output), *extra]
     started = time.monotonic()
-    run(command)
-    return time.monotonic() - started
+    with Popen(command, cwd=ROOT) as process, Watch({"replay": process.pid}) as watch:
+        status = process.wait()
+    seconds = time.monotonic() - started
+    _check(command, status)
+    return Replayed(seconds, watch.result()["replay"]["peak_mb"])
 
 
 def features_of(args: argparse.Namespace, files: Files, folder: Path) -> Path:
@@ -87,7 +101,10 @@ def features_of(args: argparse.Namespace, files: Files, folder: Path) -> Path:
 
 def run(command: list[str]) -> None:
     """Run a command in the project's folder; end with its exit status if it fails."""
-    status = subprocess.run(command, cwd=ROOT, check=False).returncode
+    _check(command, subprocess.run(command, cwd=ROOT, check=False).returncode)
+
+
+def _check(command: list[str], status: int) -> None:
     if status:
         print(f"failed with exit status {status}: {' '.join(command)}", file=sys.stderr)
         raise SystemExit(status)

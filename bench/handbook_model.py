@@ -10,7 +10,7 @@ import argparse
 import json
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 
@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from bench.handbook import LABEL_DELAY, PIPELINE, Files, published, replay, run
+from bench.handbook import LABEL_DELAY, PIPELINE, Files, Replayed, published, replay, run
 from models.metrics import auc_roc, average_precision, card_precision, unknown_cards
 
 # What the book prints, and how far a run may be from it.
@@ -97,33 +97,34 @@ def main() -> int:
     files = published()
     with tempfile.TemporaryDirectory(prefix="mitra-handbook-") as name:
         folder = Path(name)
-        seconds = {}
+        replays: dict[str, Replayed] = {}
         scored = args.scored
         if scored is None:
             features = args.features
             if features is None:
                 features = folder / "features"
-                seconds["replay"] = replay(files, features)
+                replays["replay"] = replay(files, features)
             train(files, features, folder / "model")
             scored = folder / "scored"
-            seconds["replay_with_model"] = replay(files, scored, "--model", str(folder / "model"))
+            replays["replay_with_model"] = replay(files, scored, "--model", str(folder / "model"))
         rows = scored_rows(scored / "decisions.parquet", files)
-    return _tell(rows, seconds, as_json=args.json)
+    return _tell(rows, replays, as_json=args.json)
 
 
-def _tell(rows: Rows, seconds: dict[str, float], *, as_json: bool) -> int:
+def _tell(rows: Rows, replays: dict[str, Replayed], *, as_json: bool) -> int:
     metrics = rows.metrics()
     inside = {name: abs(metrics[name] - value) <= bar for name, (value, bar) in PUBLISHED.items()}
     if as_json:
-        found = {"rows": len(rows.labels), "frauds": int(rows.labels.sum()), **metrics, "inside": inside, **seconds}
+        found = {"rows": len(rows.labels), "frauds": int(rows.labels.sum()), **metrics, "inside": inside}
+        found |= {name: asdict(one) for name, one in replays.items()}
         print(json.dumps(found))
     else:
         print(f"test week: {len(rows.labels):,} transactions, {int(rows.labels.sum())} frauds")
         for name, (value, bar) in PUBLISHED.items():
             verdict = "inside" if inside[name] else "OUTSIDE"
             print(f"{name:20} {metrics[name]:.4f}  published {value} ± {bar}  {verdict}")
-        for name, duration in seconds.items():
-            print(f"{name:20} {duration:.1f} s")
+        for name, one in replays.items():
+            print(f"{name:20} {one.seconds:.1f} s, {one.peak_mb:,.0f} MB at most")
     return 0 if all(inside.values()) else 1
 
 

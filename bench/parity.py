@@ -93,7 +93,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="mitra-parity-") as folder:
         files = part_of_customers(published(), args.customers_fraction, Path(folder))
         output = args.replay or Path(folder) / "replay"
-        seconds = None if args.replay else replay(files, output)
+        seconds = None if args.replay else replay(files, output).seconds
         started = time.monotonic()
         comparison = compare(output / "decisions.parquet" if output.is_dir() else output, files)
         _tell(comparison, seconds, time.monotonic() - started, as_json=args.json)
