@@ -87,6 +87,7 @@ def main() -> int:
                 "buckets": job.buckets,
                 "lanes": job.lanes,
                 "batch_ms": job.batch_ms,
+                "cache_mb": job.cache_mb,
                 "partitions": rig.pipeline.kafka_shape.partitions,
                 **{name: flink[name] for name in _TOLD},
                 **settings,

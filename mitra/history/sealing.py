@@ -7,7 +7,7 @@ from mitra.history.columns import ADDRESS, COUNTER, ROWS, SEALED
 from mitra.history.entity import Record
 from mitra.history.store import segment_key
 from mitra.history.stored_rows import encode_rows
-from mitra.history.texts import hashes_of, keep_open_texts, open_texts, segment_texts, stored_texts
+from mitra.history.texts import hashes_of, keep_open_texts, open_texts, sealed_texts, stored_texts
 from mitra.history.work import Work
 
 # Open rows are written each time an entity is, the last segment with every OPEN_MOST - OPEN_LEAST-th event: these sizes make
@@ -70,8 +70,7 @@ def rewrite_late(work: Work, record: Record) -> None:
         if late is None:
             continue
         first, stop = _span(record, place)
-        known = {**segment_texts(work, record, segments[place]), **late}
-        texts = b"".join([known[h] for h in hashes_of(work, record, first, stop) if h in known])
+        texts = b"".join(sealed_texts(work, record, segments[place], hashes_of(work, record, first, stop), late))
         if place == len(segments) - 2:
             record.tail_texts = texts
         # Not deflated: who got one late row gets more, and 300 µs each time is what three payments cost.

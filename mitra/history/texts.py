@@ -50,6 +50,19 @@ def open_texts(work: Work, record: Record, hashes: list[int]) -> dict[int, bytes
     return found
 
 
+def sealed_texts(work: Work, record: Record, number: int, hashes: list[int], late: dict[int, bytes]) -> list[bytes]:
+    """Return those texts of a segment, as they are stored, that have these hashes; `late` came after it was written.
+
+    It is read only if some of them came longer ago than is remembered.
+    """
+    recent = work.shared.recent
+    found = [recent[hashed] for hashed in hashes if hashed in recent]
+    if len(found) < len(hashes):
+        known = {**segment_texts(work, record, number), **late}
+        found = [known[hashed] for hashed in hashes if hashed in known]
+    return found
+
+
 def answer_texts(work: Work, records: Sequence[Record], hashes: _Array) -> list[list[str | None]]:
     """Return the texts behind the answered hashes."""
     answers: list[list[str | None]] = []

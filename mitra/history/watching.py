@@ -5,6 +5,7 @@ rows that had arrived with it, up to its own. Where it came late, events behind 
 told as late.
 """
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -56,6 +57,7 @@ class Rows:
         self._numeric = {name: FIELDS + place for place, name in enumerate(layout.numeric)}
         self._texts = {name: FIELDS + len(layout.numeric) + place for place, name in enumerate(layout.text)}
         self._flags = FIELDS + len(layout.numeric) + len(layout.text)
+        self._fitting: dict[tuple[int, int], list[int]] = {}
 
     def event(self, row: int) -> str:
         """Return an event's type; that of one whose type the pipeline no longer has is empty."""
@@ -72,8 +74,10 @@ class Rows:
         word, mask = self._work.plan.conditions.mask_of_step(step)
         if word < 0:
             return list(range(start, stop))
-        found: list[int] = (np.flatnonzero(self._columns[self._flags + word, start:stop] & mask) + start).tolist()
-        return found
+        found = self._fitting.get((word, mask))
+        if found is None:  # many searches ask the same of the same rows
+            found = self._fitting[word, mask] = np.flatnonzero(self._columns[self._flags + word] & mask).tolist()
+        return found[bisect_left(found, start) : bisect_left(found, stop)]
 
     def value(self, row: int, field: str) -> Value:
         """Return the value of an event's field."""
@@ -105,13 +109,20 @@ class Rows:
 
 
 class _Screen:
-    """Which sequences of an entity the events of a batch can be of use to, by their bits: [events, sequences] each."""
+    """Which sequences of an entity the events of a batch can be of use to, by their bits: [events, sequences] each.
+
+    `ends`: as the last event of a match, `takes`: as any; `leads`: so that a later event completes one.
+    """
 
     def __init__(self, plan: Plan, entity: int, flags: _Flags) -> None:
         self.sequences = plan.by_entity[entity].sequences
         steps = [[step for step in one.compiled.steps if not step.step.absent] for one, _ in self.sequences]
         self.ends = np.column_stack([_fitting(plan, flags, one[-1]) for one in steps])
         self.takes = np.column_stack([_any(plan, flags, one) for one in steps])
+        self.leads = np.column_stack([
+            self.takes[:, n] if one.matcher.chained or not one.matcher.ends_once else _any(plan, flags, steps[n][:-1])
+            for n, (one, _) in enumerate(self.sequences)
+        ])  # fmt: skip
 
 
 def _fitting(plan: Plan, flags: _Flags, step: CompiledStep) -> NDArray[np.bool_]:
@@ -120,8 +131,10 @@ def _fitting(plan: Plan, flags: _Flags, step: CompiledStep) -> NDArray[np.bool_]
 
 
 def _any(plan: Plan, flags: _Flags, steps: Sequence[CompiledStep]) -> NDArray[np.bool_]:
-    any_: NDArray[np.bool_] = np.logical_or.reduce([_fitting(plan, flags, step) for step in steps])
-    return any_
+    found = np.zeros(len(flags), np.bool_)
+    for step in steps:
+        found |= _fitting(plan, flags, step)
+    return found
 
 
 def watch(
@@ -150,14 +163,14 @@ def watch(
         row = int(event[touch])
         wanted = np.flatnonzero(screen.takes[row]).tolist()
         if wanted:
-            ends = screen.ends[row]
+            ends, leads = screen.ends[row], screen.leads[row]
             rows = Rows(work, record, int(arrival[touch]))
             time_ms = int(work.events.time_ms[row])
             place = rows.row_of(time_ms, int(arrival[touch]))
             again = status[touch] == DUPLICATE
             for number in wanted:
                 asked, column = sequences[number]
-                late = place is not None and place + 1 < len(rows.times) and not again
+                late = bool(leads[number]) and place is not None and place + 1 < len(rows.times) and not again
                 if ends[number] or late:
                     _look(
                         answers,

@@ -106,6 +106,11 @@ class Matcher:
         return self._skip == "past_last"
 
     @property
+    def ends_once(self) -> bool:
+        """Whether the last step takes one event, and is taken by no event but the last."""
+        return self._once
+
+    @property
     def last_step(self) -> CompiledStep:
         """The step that takes the last event."""
         return self._steps[self._last]
@@ -121,7 +126,7 @@ class Matcher:
         if self.chained:
             return [match for match in search.disjoint() if match.last == row]
         found = []
-        for first in reversed(search.rows(self._taking[0])):
+        for first in reversed(search.firsts(row)):
             match = search.between(first, row)
             if match is None:
                 continue
@@ -232,6 +237,22 @@ class _Search:
                 since = max(since, came[at - 1] if at else -1)
         rows = self.rows(taking[-2])
         return bisect_left(rows, since) < bisect_left(rows, row)
+
+    def firsts(self, last: int) -> list[int]:
+        """Return the rows that a match up to `last` may begin with: behind them come enough for each step that needs some."""
+        matcher = self._matcher
+        before = last + 1
+        for place in reversed(matcher._taking):  # noqa: SLF001
+            step = self._steps[place].step
+            if step.optional:
+                continue
+            rows = self.rows(place)
+            at = bisect_left(rows, before) - step.least
+            if at < 0:
+                return []
+            before = rows[at]
+        rows = self.rows(matcher._taking[0])  # noqa: SLF001
+        return rows[: bisect_right(rows, before)]
 
     def disjoint(self) -> Iterator[Match]:
         """Yield matches that begin behind one another's ends."""
