@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, mkdtemp
 from types import TracebackType
 from typing import Any, Self
 
@@ -126,7 +126,8 @@ class Rig(Running):
         if self.settings:
             raise SystemExit(f"--set={self.settings} can't be had on a cluster: it is submitted with flink-conf.yaml")
         self._stop_job()
-        cluster = ClusterJob(self.path, self.pipeline, self._folder / "cluster", task_managers)
+        folder = Path(mkdtemp(prefix="cluster-", dir=self._folder))
+        cluster = ClusterJob(self.path, self.pipeline, folder / "cluster", task_managers)
         self._stack.callback(cluster.stop)
         self.job = cluster.start(self._checkpoint)
         yield

@@ -98,33 +98,34 @@ class Conditions:
         only: Iterable[int] | None = None,
     ) -> NDArray[np.int64]:
         """Return the flag words, int64[n, words], of n events; `only` these conditions if given."""
-        n = len(kind)
-        flags = np.zeros((n, self.words), np.int64)
-        if not self.words or not n:
-            return flags
+        n, width = len(kind), self.words
+        if not width or not n:
+            return np.zeros((n, width), np.int64)
+        kinds = kind.tolist()
         rows: list[list[float]] | None = None
         times: list[int] = []
+        # Words of Python's own: a batch is often one event, and an array for each condition would cost more than to ask it.
+        words = [0] * (n * width)
         for bit in range(len(self._tests)) if only is None else only:
             wanted, where, getters = self._tests[bit]
             if where is None:
-                true = _of_kind(kind, wanted)
+                true = [i for i, one in enumerate(kinds) if one in wanted]
             else:
                 if rows is None:
                     rows, times = numbers.tolist(), time_ms.tolist()
                 predicate = where.predicate
+                events = enumerate(zip(rows, texts, times, strict=True))
                 if len(getters) == 1:
                     get = getters[0]
-                    answers = [predicate((get(r, x, t),)) is True for r, x, t in zip(rows, texts, times, strict=True)]
+                    true = [i for i, (r, x, t) in events if predicate((get(r, x, t),)) is True]
                 else:
-                    answers = [
-                        predicate([get(r, x, t) for get in getters]) is True
-                        for r, x, t in zip(rows, texts, times, strict=True)
-                    ]
-                true = np.array(answers, np.bool_)
+                    true = [i for i, (r, x, t) in events if predicate([get(r, x, t) for get in getters]) is True]
                 if wanted:
-                    true &= _of_kind(kind, wanted)
-            flags[:, bit // BITS] |= true.astype(np.int64) << (bit % BITS)
-        return flags
+                    true = [i for i in true if kinds[i] in wanted]
+            word, mask = bit // BITS, 1 << (bit % BITS)
+            for i in true:
+                words[i * width + word] |= mask
+        return np.array(words, np.int64).reshape(n, width)
 
     def carry_over(self, old: Sequence[Condition], flags: NDArray[np.int64]) -> tuple[NDArray[np.int64], list[int]]:
         """Return old flag words as this list numbers them, and the conditions whose bits are still to be evaluated."""
@@ -138,10 +139,6 @@ class Conditions:
             else:
                 new[:, bit // BITS] |= ((flags[:, was // BITS] >> (was % BITS)) & 1) << (bit % BITS)
         return new, missing
-
-
-def _of_kind(kind: NDArray[np.uint8], wanted: Sequence[int]) -> NDArray[np.bool_]:
-    return kind == wanted[0] if len(wanted) == 1 else np.isin(kind, wanted)
 
 
 def _getter(layout: Layout, name: str) -> Callable[[Sequence[float], Sequence[str | None], int], Value]:

@@ -26,8 +26,9 @@ from rules.sequences.match import Match, TooMuchError
 
 _Array = NDArray[np.int64]
 _Flags = NDArray[np.int64]
+_Bools = NDArray[np.bool_]
 
-LATE_LOOK = 16
+LATE_LOOK = 4
 """Events behind a late one that are looked at again: those of a busy entity may be thousands, and one tells what there is to tell."""
 
 
@@ -108,33 +109,35 @@ class Rows:
         ]
 
 
-class _Screen:
-    """Which sequences of an entity the events of a batch can be of use to, by their bits: [events, sequences] each.
+class Screen:
+    """Which sequences of an entity an event can be of use to, by its bits; made once for a plan."""
 
-    `ends`: as the last event of a match, `takes`: as any; `leads`: so that a later event completes one.
-    """
+    def __init__(self, plan: Plan, entity: int) -> None:
+        """Take what the sequences' steps ask of an event by itself."""
+        sequences = plan.by_entity[entity].sequences
+        steps = [[step for step in one.compiled.steps if not step.step.absent] for one, _ in sequences]
+        shape = len(steps), max(map(len, steps))
+        self._words, self._masks = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+        self._always, self._leading = np.zeros(shape, np.bool_), np.ones(shape, np.bool_)
+        self._all = np.arange(len(steps))
+        self._last = np.array([len(taking) - 1 for taking in steps])
+        for number, taking in enumerate(steps):
+            for place, step in enumerate(taking):
+                word, mask = plan.conditions.mask_of_step(step)
+                self._always[number, place] = word < 0
+                self._words[number, place], self._masks[number, place] = max(word, 0), mask
+            matcher = sequences[number][0].matcher
+            if matcher.ends_once and not matcher.chained:
+                self._leading[number, self._last[number]] = False
 
-    def __init__(self, plan: Plan, entity: int, flags: _Flags) -> None:
-        self.sequences = plan.by_entity[entity].sequences
-        steps = [[step for step in one.compiled.steps if not step.step.absent] for one, _ in self.sequences]
-        self.ends = np.column_stack([_fitting(plan, flags, one[-1]) for one in steps])
-        self.takes = np.column_stack([_any(plan, flags, one) for one in steps])
-        self.leads = np.column_stack([
-            self.takes[:, n] if one.matcher.chained or not one.matcher.ends_once else _any(plan, flags, steps[n][:-1])
-            for n, (one, _) in enumerate(self.sequences)
-        ])  # fmt: skip
-
-
-def _fitting(plan: Plan, flags: _Flags, step: CompiledStep) -> NDArray[np.bool_]:
-    word, mask = plan.conditions.mask_of_step(step)
-    return np.ones(len(flags), np.bool_) if word < 0 else (flags[:, word] & mask) != 0
-
-
-def _any(plan: Plan, flags: _Flags, steps: Sequence[CompiledStep]) -> NDArray[np.bool_]:
-    found = np.zeros(len(flags), np.bool_)
-    for step in steps:
-        found |= _fitting(plan, flags, step)
-    return found
+    def of(self, flags: _Flags) -> tuple[_Bools, _Bools, _Bools]:
+        """Return bool[events, sequences] each: is of use as any event of a match, as the last, so that a later one completes it."""
+        fits = np.broadcast_to(self._always, (len(flags), *self._always.shape))
+        if flags.shape[1]:
+            fits = fits | (flags[:, self._words] & self._masks != 0)
+        takes: _Bools = fits.any(axis=2)
+        leads: _Bools = (fits & self._leading).any(axis=2)
+        return takes, fits[:, self._all, self._last], leads
 
 
 def watch(
@@ -149,7 +152,7 @@ def watch(
     flags: _Flags,
 ) -> None:
     """Look for sequences that touches `start` to `stop` complete, whose rows are there; `flags` are the events' bits."""
-    screens: dict[int, _Screen] = {}
+    screened: dict[int, tuple[_Bools, _Bools, _Bools]] = {}
     for touch in range(start, stop):
         record = records[touch]
         entity = record.entity
@@ -157,13 +160,17 @@ def watch(
         if not sequences or status[touch] == CONFLICT:
             continue
         answers.texts.update(((touch, column), "") for _, column in sequences)
-        screen = screens.get(entity)
-        if screen is None:
-            screen = screens[entity] = _Screen(work.plan, entity, flags)
+        found = screened.get(entity)
+        if found is None:
+            screen = work.shared.screens.get(entity)
+            if screen is None:
+                screen = work.shared.screens[entity] = Screen(work.plan, entity)
+            found = screened[entity] = screen.of(flags)
+        takes, ends_of, leads_of = found
         row = int(event[touch])
-        wanted = np.flatnonzero(screen.takes[row]).tolist()
+        wanted = np.flatnonzero(takes[row]).tolist()
         if wanted:
-            ends, leads = screen.ends[row], screen.leads[row]
+            ends, leads = ends_of[row], leads_of[row]
             rows = Rows(work, record, int(arrival[touch]))
             time_ms = int(work.events.time_ms[row])
             place = rows.row_of(time_ms, int(arrival[touch]))

@@ -1,6 +1,7 @@
 """What the steps of `History.process` share: what outlives a batch, and what belongs to the one at hand."""
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,9 @@ from mitra.history.memory import FIELDS
 from mitra.history.plan import Plan
 from mitra.history.store import Store
 from mitra.history.upgrade import Reader
+
+if TYPE_CHECKING:
+    from mitra.history.watching import Screen
 
 _Array = NDArray[np.int64]
 
@@ -38,7 +42,7 @@ class Shared:
     `recent`: texts that came a short time ago, by hash, as they are stored. `days`: each bucket's days with lists of entities.
     `described`: buckets that hold the descriptions of the plan's layout and conditions. `dirty`: by bucket, the entities that
     are still to be written, those that were changed first first. `older`: what was in memory under plans that kept other things
-    of an event, as long as some of it is still to be written.
+    of an event, as long as some of it is still to be written. `screens`: by entity, for what sequences an event is of use.
     """
 
     def __init__(self, plan: Plan, cache_bytes: int) -> None:
@@ -54,6 +58,7 @@ class Shared:
         self.described: set[int] = set()
         self.days: dict[int, dict[int, tuple[int, int]]] = {}
         edges = max((len(entity.edges) + 2 * len(entity.last_edges) for entity in plan.by_entity), default=0)
+        self.screens: dict[int, Screen] = {}
         self.scratch = np.zeros(edges + 8, np.int64)
         self.partial = np.zeros(16)
         self.out = np.empty(1 << 16, np.int64)
