@@ -23,6 +23,10 @@ from rules.sequences.check import CompiledStep
 BITS = 62  # of a word of 64: the sign stays out of it, and one is left over
 Condition = tuple[str | None, str | None]
 Number = float | None
+_Getter = Callable[[Sequence[float], Sequence[str | None], int], Value]
+_Predicate = Callable[[Sequence[Value]], bool | None]
+_Group = tuple[tuple[int, ...], tuple[_Getter, ...], list[tuple[int, int, _Predicate | None]]]
+"""Kinds of events (none: all), what takes the values asked about, and of each condition its word, its mask and its test."""
 
 _decode = msgspec.msgpack.Decoder(list[tuple[str | None, str | None]]).decode
 
@@ -50,6 +54,7 @@ class Conditions:
         self.listed = list(self.number)
         self.words = -(-len(self.number) // BITS)
         self._tests = [self._test(condition) for condition in self.number]
+        self._groups = self._grouped(range(len(self._tests)))
 
     @cached_property
     def encoded(self) -> bytes:
@@ -80,7 +85,7 @@ class Conditions:
         bit = self.number[where.text if where else None, event]
         return bit // BITS, 1 << (bit % BITS)
 
-    def _test(self, condition: Condition) -> tuple[tuple[int, ...], Where | None, tuple[Callable[..., Value], ...]]:
+    def _test(self, condition: Condition) -> tuple[tuple[int, ...], Where | None, tuple[_Getter, ...]]:
         text, event = condition
         names = [] if event is None else event.split(TYPES_SEPARATOR)
         if not set(names) <= set(self.layout.events):
@@ -88,6 +93,16 @@ class Conditions:
         kinds = tuple(self.layout.events.index(name) for name in names)
         where = None if text is None else self.wheres[text]
         return kinds, where, () if where is None else tuple(_getter(self.layout, name) for name in where.fields)
+
+    def _grouped(self, bits: Iterable[int]) -> list[_Group]:
+        """Return conditions by what they ask about: a batch's values are then taken once for all of a group."""
+        groups: dict[tuple[tuple[int, ...], tuple[str, ...]], _Group] = {}
+        for bit in bits:
+            wanted, where, getters = self._tests[bit]
+            fields, predicate = ((), None) if where is None else (where.fields, where.predicate)
+            group = groups.setdefault((wanted, fields), (wanted, getters, []))
+            group[2].append((bit // BITS, 1 << (bit % BITS), predicate))
+        return list(groups.values())
 
     def evaluate(
         self,
@@ -101,30 +116,17 @@ class Conditions:
         n, width = len(kind), self.words
         if not width or not n:
             return np.zeros((n, width), np.int64)
-        kinds = kind.tolist()
-        rows: list[list[float]] | None = None
-        times: list[int] = []
+        kinds, rows, times = kind.tolist(), numbers.tolist(), time_ms.tolist()
         # Words of Python's own: a batch is often one event, and an array for each condition would cost more than to ask it.
         words = [0] * (n * width)
-        for bit in range(len(self._tests)) if only is None else only:
-            wanted, where, getters = self._tests[bit]
-            if where is None:
-                true = [i for i, one in enumerate(kinds) if one in wanted]
-            else:
-                if rows is None:
-                    rows, times = numbers.tolist(), time_ms.tolist()
-                predicate = where.predicate
-                events = enumerate(zip(rows, texts, times, strict=True))
-                if len(getters) == 1:
-                    get = getters[0]
-                    true = [i for i, (r, x, t) in events if predicate((get(r, x, t),)) is True]
-                else:
-                    true = [i for i, (r, x, t) in events if predicate([get(r, x, t) for get in getters]) is True]
-                if wanted:
-                    true = [i for i in true if kinds[i] in wanted]
-            word, mask = bit // BITS, 1 << (bit % BITS)
-            for i in true:
-                words[i * width + word] |= mask
+        for wanted, getters, asked in self._groups if only is None else self._grouped(only):
+            for event in range(n):
+                if wanted and kinds[event] not in wanted:
+                    continue
+                values = [get(rows[event], texts[event], times[event]) for get in getters]
+                for word, mask, predicate in asked:
+                    if predicate is None or predicate(values) is True:
+                        words[event * width + word] |= mask
         return np.array(words, np.int64).reshape(n, width)
 
     def carry_over(self, old: Sequence[Condition], flags: NDArray[np.int64]) -> tuple[NDArray[np.int64], list[int]]:
@@ -141,7 +143,7 @@ class Conditions:
         return new, missing
 
 
-def _getter(layout: Layout, name: str) -> Callable[[Sequence[float], Sequence[str | None], int], Value]:
+def _getter(layout: Layout, name: str) -> _Getter:
     """Return what takes a field's value from an event's numbers, texts and time, in the field's own type."""
     if name in layout.text:
         place = layout.text.index(name)
