@@ -25,7 +25,7 @@ from models.windows import Span
 DAY_MS = 86_400_000
 FIRST = datetime(2018, 6, 20, tzinfo=UTC)
 WEEKS = 8
-MATURED_MS, TRAIN_MS, TEST_MS = 7 * DAY_MS, 28 * DAY_MS, 7 * DAY_MS
+MATURED_MS, TRAIN_MS, TEST_MS = 7 * DAY_MS, 90 * DAY_MS, 7 * DAY_MS
 WORST = 0.02
 
 

@@ -20,7 +20,7 @@ class Retraining:
     """
 
     models: Path
-    train_ms: int = 28 * DAY_MS
+    train_ms: int = 90 * DAY_MS
     test_ms: int = 7 * DAY_MS
     margin: float = 0.0
     becomes: Becomes = "challenger"
