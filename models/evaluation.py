@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 from models.dataset import Dataset
 from models.manifest import Thresholds
 from models.metrics import at_threshold, auc_roc, average_precision, card_precision, log_loss, unknown_cards
-from models.windows import Span
+from models.windows import DAY_MS, Span
 
-DAY_MS = 86_400_000
 TOP_CARDS = 100
 
 

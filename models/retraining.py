@@ -17,9 +17,7 @@ from models.manifest import Training
 from models.metrics import auc_roc, average_precision
 from models.model import Model
 from models.training import Order, Progress, Trained, train
-from models.windows import Span, show_time
-
-DAY_MS = 86_400_000
+from models.windows import DAY_MS, Span, show_time
 
 
 @dataclass(frozen=True, slots=True)

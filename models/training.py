@@ -22,7 +22,7 @@ from models.evaluation import Scored, evaluated_rows, measure, measure_cards
 from models.manifest import Manifest, Training, Window
 from models.parameters import Parameters, complete
 from models.thresholds import Targets, choose_thresholds
-from models.windows import Span, show_time
+from models.windows import DAY_MS, Span, show_time
 
 Rows = NDArray[np.bool_]
 Progress = Callable[[str, int, int], None]
@@ -51,7 +51,7 @@ class Order:
     label_delay_ms: int = 0
     folds: int = 5
     known_by_ms: int | None = None
-    window_ms: int = 86_400_000
+    window_ms: int = DAY_MS
     """The windows in which drift will be looked for: the baseline says how much of it is usual between them."""
     threads: int | None = None
 

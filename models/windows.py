@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from models.errors import TrainingError
 
+DAY_MS = 86_400_000
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -47,7 +48,7 @@ def parse_span(text: str, name: str) -> Span:
 def show_time(moment_ms: int) -> str:
     """Return epoch milliseconds as a UTC date, with the time where it isn't midnight."""
     moment = datetime.fromtimestamp(moment_ms / 1000, tz=UTC)
-    whole_day = moment_ms % 86_400_000 == 0
+    whole_day = moment_ms % DAY_MS == 0
     return moment.date().isoformat() if whole_day else moment.replace(tzinfo=None).isoformat(timespec="milliseconds")
 
 

@@ -15,8 +15,8 @@ class Retraining:
     """How models are retrained.
 
     A challenger is judged on the newest `test_ms` whose labels have matured, fitted on the `train_ms` before. It ships, fitted on the
-    newest `train_ms`, into a folder below `models` if its average precision lies more than `margin` above the champion's, and becomes what `becomes` says, a challenger
-    with `percent`. Under watch that is done every `every_ms`, or on an alarm, and not again within `rest_ms`.
+    newest `train_ms`, into a folder below `models` if its average precision lies more than `margin` above the champion's, and becomes what
+    `becomes` says, a challenger with `percent`. Under watch that is done every `every_ms`, or on an alarm, and not again within `rest_ms`.
     """
 
     models: Path
